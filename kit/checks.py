@@ -1,0 +1,113 @@
+"""The few checks that all losses share, with one wording: function, what was expected, what came.
+
+Losses also share the rule of spec and paper alike that they are computed in float32 or better:
+`full_precision` sees to it, under autocast and for half-precision features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+import torch
+from torch import Tensor
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def full_precision(loss: Callable[P, R]) -> Callable[P, R]:
+    """Run a function of tensors outside autocast, with half-precision tensors raised to float32.
+
+    float16 cannot hold the papers' epsilon of 1e-8, and bfloat16 products blur the hardest triplet.
+    """
+
+    def raised(value: Any) -> Any:
+        if isinstance(value, Tensor) and value.dtype in (torch.float16, torch.bfloat16):
+            return value.float()
+        return value
+
+    @wraps(loss)
+    def computed(*args: P.args, **kwargs: P.kwargs) -> R:
+        tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
+        device = tensors[0].device.type if tensors else "cpu"
+        with torch.autocast(device, enabled=False):
+            return loss(
+                *(raised(value) for value in args),
+                **{name: raised(value) for name, value in kwargs.items()},
+            )
+
+    return computed
+
+
+def check_matrices(function: str, **matrices: Tensor) -> None:
+    """Refuse what is not a non-empty (rows, columns) matrix of floats, or not all of one shape.
+
+    >>> check_matrices("f", image_features=torch.zeros(8, 512), text_features=torch.zeros(8, 256))
+    Traceback (most recent call last):
+    ValueError: f: image_features (8, 512) and text_features (8, 256) must have the same shape
+    """
+    for name, matrix in matrices.items():
+        shape = tuple(matrix.shape)
+        if matrix.ndim != 2 or 0 in shape:
+            raise ValueError(
+                f"{function}: {name} must be a matrix with at least one row and one column, "
+                f"got {shape}"
+            )
+        if not matrix.is_floating_point():
+            raise ValueError(f"{function}: {name} must be of a float type, got {matrix.dtype}")
+    if len({tuple(matrix.shape) for matrix in matrices.values()}) > 1:
+        shapes = " and ".join(f"{name} {tuple(m.shape)}" for name, m in matrices.items())
+        raise ValueError(f"{function}: {shapes} must have the same shape")
+
+
+def check_labels(function: str, labels: Tensor, *, rows: int, classes: int | None = None) -> None:
+    """Refuse labels that are not (rows,) whole numbers, or, with `classes`, not in 0..classes-1.
+
+    >>> check_labels("f", torch.tensor([0, 7]), rows=2, classes=5)
+    Traceback (most recent call last):
+    ValueError: f: labels must lie in 0..4, got values from 0 to 7
+    """
+    if labels.ndim != 1 or len(labels) != rows:
+        raise ValueError(
+            f"{function}: labels must be of shape ({rows},), one per row, got {tuple(labels.shape)}"
+        )
+    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+        raise ValueError(f"{function}: labels must be whole numbers, got {labels.dtype}")
+    if classes is not None:
+        low, high = int(labels.min()), int(labels.max())
+        if low < 0 or high >= classes:
+            raise ValueError(
+                f"{function}: labels must lie in 0..{classes - 1}, got values from {low} to {high}"
+            )
+
+
+def check_number(function: str, *, at_least: float | None = None, **values: float) -> None:
+    """Refuse a number that is not finite, and one below `at_least`, or not positive without it.
+
+    >>> check_number("f", temperature=0.0)
+    Traceback (most recent call last):
+    ValueError: f: temperature must be a positive number, got 0.0
+    """
+    for name, value in values.items():
+        if at_least is None:
+            if not 0 < value < float("inf"):
+                raise ValueError(f"{function}: {name} must be a positive number, got {value}")
+        elif not at_least <= value < float("inf"):
+            raise ValueError(
+                f"{function}: {name} must be a number of at least {at_least}, got {value}"
+            )
+
+
+def check_choice(function: str, *, among: tuple[str, ...], **values: str) -> None:
+    """Refuse a word that is not among the known ones.
+
+    >>> check_choice("f", among=("row", "softmax"), kl_target="rows")
+    Traceback (most recent call last):
+    ValueError: f: kl_target must be 'row' or 'softmax', got 'rows'
+    """
+    for name, value in values.items():
+        if value not in among:
+            known = " or ".join(repr(word) for word in among)
+            raise ValueError(f"{function}: {name} must be {known}, got {value!r}")

@@ -1,0 +1,192 @@
+"""Flickr8K as its authors ship it: a folder of photographs, one captions file, three split files.
+
+M. Hodosh, P. Young, J. Hockenmaier: Framing image description as a ranking task, JAIR 47 (2013).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from kit.data.images import FolderImages, why_unreadable
+from kit.data.pairs import CaptionedImages, Corpus, _some
+
+IMAGE_FOLDER = "Flicker8k_Dataset"  # the corpus's own spelling
+CAPTIONS_FILE = "Flickr8k.token.txt"
+SPLIT_FILES = {
+    "train": "Flickr_8k.trainImages.txt",
+    "validation": "Flickr_8k.devImages.txt",
+    "test": "Flickr_8k.testImages.txt",
+}
+PUBLISHED_IMAGES = {"train": 6000, "validation": 1000, "test": 1000}
+CAPTIONS_PER_IMAGE = 5
+
+# The captions file as first shipped has five lines for this name; the picture was never shipped.
+STRAY_NAME = "2258277193_586949ec62.jpg.1"
+
+_LINE = re.compile(r"(?P<name>[^\t]+)#(?P<number>\d+)\t(?P<caption>.*\S.*)")
+
+
+def flickr8k(folder: str | Path, *, skip_bad: bool = False) -> Corpus:
+    """Flickr8K with its official splits: 6,000 / 1,000 / 1,000 images, five captions each.
+
+    Every picture of the splits is decoded once (some seconds), so that a broken one is named here
+    and not in the middle of training. The instance label of an image is its running number over the
+    three splits. `Corpus.notes` holds the counts, expected and found, the images in no split (91 in
+    the real corpus; they are not used), and everything that was left out.
+
+    Args:
+        folder: holds ``Flicker8k_Dataset/*.jpg``, ``Flickr8k.token.txt`` (lines
+            ``NAME.jpg#0<TAB>caption``) and ``Flickr_8k.{train,dev,test}Images.txt`` (of names).
+        skip_bad: leave out, and list in `Corpus.notes`, what is refused otherwise: images of a
+            split that are missing, unreadable or without captions, and captions of images that are
+            neither in the folder nor in a split. (The five captions of `STRAY_NAME`, a known slip
+            of the original captions file, are always left out and noted.)
+
+    Raises:
+        ValueError: a missing folder or file; a bad line in the captions file, by file and line
+            number; an empty split; a name twice in a split or in two splits; and what `skip_bad`
+            tells of, counted and named.
+
+    """
+    folder = Path(folder)
+    image_folder = folder / IMAGE_FOLDER
+    if not image_folder.is_dir():
+        raise ValueError(
+            f"flickr8k: expected a folder of photographs at {image_folder}, found none"
+        )
+    captions = _read_captions(folder / CAPTIONS_FILE)
+    splits = _read_splits(folder)
+    shipped = {path.name for path in image_folder.iterdir()}
+
+    chosen = [name for names in splits.values() for name in names]
+    bad = _bad_images(chosen, shipped, captions, image_folder)
+    orphans = sorted(captions.keys() - shipped - set(chosen))
+    if not skip_bad:
+        _refuse(bad, [name for name in orphans if name != STRAY_NAME])
+
+    notes = [f"left out, {problem}: {name}" for name, problem in bad.items()]
+    notes += [
+        f"left out, {len(captions[name])} captions of an image neither in the folder "
+        f"nor in a split: {name}"
+        for name in orphans
+    ]
+    unused = sorted(shipped - set(chosen))
+    spare = sum(len(captions.get(name, ())) for name in unused)
+    notes.append(f"{len(unused)} images ({spare} captions) are in no split and are not used")
+
+    parts, first_label = [], 0
+    for split, names in splits.items():
+        kept = [name for name in names if name not in bad]
+        if not kept:
+            raise ValueError(
+                f"flickr8k: split {split!r}: none of its {len(names)} images is usable"
+            )
+        parts.append(_split(split, kept, captions, image_folder, first_label))
+        notes.append(_count(parts[-1]))
+        first_label += len(kept)
+    train, validation, test = parts
+    return Corpus("flickr8k", train, validation, test, tuple(notes))
+
+
+def _read_captions(path: Path) -> dict[str, list[str]]:
+    """The captions of each image name, in the order of the file."""
+    captions: dict[str, list[str]] = {}
+    seen: set[str] = set()
+    for number, line in enumerate(_lines(path), start=1):
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise ValueError(
+                f"flickr8k: {path}, line {number}: expected NAME#NUMBER<TAB>caption, got {line!r}"
+            )
+        key = line.partition("\t")[0]
+        if key in seen:
+            raise ValueError(f"flickr8k: {path}, line {number}: {key} has a caption already")
+        seen.add(key)
+        captions.setdefault(match["name"], []).append(match["caption"].strip())
+    return captions
+
+
+def _read_splits(folder: Path) -> dict[str, list[str]]:
+    """The image names of each split: none empty, no name twice."""
+    splits: dict[str, list[str]] = {}
+    owner: dict[str, str] = {}
+    for split, file in SPLIT_FILES.items():
+        splits[split] = [line.strip() for line in _lines(folder / file) if line.strip()]
+        if not splits[split]:
+            raise ValueError(f"flickr8k: {folder / file}: expected image names, got an empty split")
+        twice = []
+        for name in splits[split]:
+            if name in owner:
+                twice.append(f"{name} (also in {owner[name]})")
+            owner[name] = file
+        if twice:
+            raise ValueError(
+                f"flickr8k: {folder / file}: splits must not overlap, "
+                f"{len(twice)} names come again: {_some(twice)}"
+            )
+    return splits
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        with path.open(encoding="utf-8") as file:
+            return [line.rstrip("\n") for line in file]
+    except FileNotFoundError:
+        raise ValueError(f"flickr8k: expected the file {path}, found none") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"flickr8k: {path}: expected UTF-8 text, got {error}") from None
+
+
+def _bad_images(
+    names: Iterable[str], shipped: set[str], captions: dict[str, list[str]], folder: Path
+) -> dict[str, str]:
+    """What is wrong with each image of the splits that cannot be used."""
+    bad: dict[str, str] = {}
+    for name in names:
+        if name not in shipped:
+            bad[name] = "missing image"
+        elif name not in captions:
+            bad[name] = "image without captions"
+        elif (reason := why_unreadable(folder / name)) is not None:
+            bad[name] = f"unreadable image ({reason})"
+    return bad
+
+
+def _refuse(bad: dict[str, str], orphans: list[str]) -> None:
+    """Raise if anything is bad, with the number of each kind and the first names."""
+    kinds: dict[str, list[str]] = {}
+    for name, problem in bad.items():
+        kinds.setdefault(problem.partition(" (")[0], []).append(name)
+    if orphans:
+        kinds["captions without image"] = orphans
+    if kinds:
+        found = "; ".join(f"{len(names)} x {kind}: {_some(names)}" for kind, names in kinds.items())
+        raise ValueError(
+            f"flickr8k: expected every image of the splits with its captions, got {found}. "
+            "skip_bad=True leaves them out and lists them in the corpus's notes"
+        )
+
+
+def _split(
+    split: str, names: list[str], captions: dict[str, list[str]], folder: Path, first_label: int
+) -> CaptionedImages:
+    return CaptionedImages(
+        name=split,
+        image_names=names,
+        image_labels=range(first_label, first_label + len(names)),
+        captions=[caption for name in names for caption in captions[name]],
+        caption_images=[index for index, name in enumerate(names) for _ in captions[name]],
+        open_image=FolderImages(folder, tuple(names)),
+    )
+
+
+def _count(split: CaptionedImages) -> str:
+    images, captions = len(split.image_names), len(split.captions)
+    expected = PUBLISHED_IMAGES[split.name]
+    agrees = images == expected and captions == expected * CAPTIONS_PER_IMAGE
+    return (
+        f"{split.name}: expected {expected} images and {expected * CAPTIONS_PER_IMAGE} captions, "
+        f"found {images} and {captions}" + ("" if agrees else " (differs)")
+    )

@@ -1,0 +1,279 @@
+"""Any Hugging Face dataset with pictures and captions as a `Corpus`."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from kit.data.images import DECODING_ERRORS, why_unreadable
+from kit.data.pairs import CaptionedImages, Corpus, _some
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+SPLIT_NAMES = {
+    "train": ("train",),
+    "validation": ("validation", "val", "valid", "dev"),
+    "test": ("test",),
+}
+
+
+@dataclass(frozen=True)
+class DatasetImages:
+    """The pictures of some rows of a dataset by index, as RGB.
+
+    Args:
+        dataset: its column of pictures is of type `datasets.Image(decode=False)`.
+        column: the name of that column.
+        rows: for each index the row.
+
+    Raises:
+        ValueError: on opening, a row without a picture that can be decoded.
+
+    """
+
+    dataset: Dataset = field(repr=False)
+    column: str
+    rows: tuple[int, ...] = field(repr=False)
+
+    def __call__(self, index: int) -> Image.Image:
+        """Open picture `index`."""
+        row = self.rows[index]
+        try:
+            with Image.open(_file(self.dataset[row][self.column])) as image:
+                return image.convert("RGB")
+        except DECODING_ERRORS as error:
+            raise ValueError(
+                f"DatasetImages: row {row}, column {self.column!r}: expected a picture, got {error}"
+            ) from error
+
+
+def from_dataset(
+    source: Any,
+    *,
+    captions: str | Sequence[str],
+    image: str = "image",
+    split_column: str | None = None,
+    shares: tuple[float, float, float] | None = None,
+    seed: int = 0,
+    skip_bad: bool = False,
+) -> Corpus:
+    """A corpus from a dataset with an image column and captions; each row is an instance.
+
+    Without `split_column` and `shares` the dataset must come in splits named train, validation (or
+    val, valid, dev) and test. With either, its rows are first put together.
+
+    Args:
+        source: a `datasets.Dataset` or `DatasetDict`; a folder written by their `save_to_disk`; a
+            parquet file or several; or a name on the hub, which needs a network.
+        captions: the column that holds a row's captions (a list, or one sentence), or several
+            columns that hold one each.
+        image: the column of pictures: encoded images, their bytes, or paths.
+        split_column: a column that says which split a row is in; rows with another word are not
+            used, and counted in `Corpus.notes`.
+        shares: of train, validation and test, which sum to 1; rows are drawn by `seed`.
+        seed: of that draw; not used otherwise.
+        skip_bad: leave out, and list in `Corpus.notes`, the rows that are refused otherwise: those
+            whose picture cannot be decoded and those with an empty caption or none.
+
+    Raises:
+        ValueError: a source that is none of these, a missing column, columns of the wrong type, no
+            or not all splits, shares that do not sum to 1, an empty split, and bad rows, counted
+            and named.
+
+    """
+    if split_column is not None and shares is not None:
+        raise ValueError("from_dataset: expected split_column or shares, got both")
+    columns = [captions] if isinstance(captions, str) else list(captions)
+    parts = _open(source)
+    if split_column is None and shares is None:
+        parts = _named_splits(parts)
+    needed = [image, *columns] + ([] if split_column is None else [split_column])
+    table = _one_table(parts, image, needed)
+    notes: list[str] = []
+    if split_column is not None:
+        rows, notes = _rows_by_word(table[split_column], split_column)
+    elif shares is not None:
+        rows = _rows_by_share(len(table), shares, seed)
+    else:
+        rows = _rows_by_part(parts)
+
+    used = sorted(row for part in rows.values() for row in part)
+    sentences = _captions(table, columns)
+    bad = _bad_rows(table, image, sentences, used)
+    if bad and not skip_bad:
+        raise ValueError(
+            f"from_dataset: expected a picture and captions in every row, {len(bad)} of "
+            f"{len(used)} rows are bad: {_some(list(bad.values()))}. "
+            "skip_bad=True leaves them out and lists them in the corpus's notes"
+        )
+    notes += [f"left out, {problem}" for problem in bad.values()]
+
+    splits: list[CaptionedImages] = []
+    for name, part in rows.items():
+        kept = [row for row in part if row not in bad]
+        if not kept:
+            raise ValueError(f"from_dataset: split {name!r}: expected at least one row, got none")
+        splits.append(_split(name, kept, sentences, DatasetImages(table, image, tuple(kept))))
+        notes.append(f"{name}: {len(kept)} images and {len(splits[-1].captions)} captions")
+    train, validation, test = splits
+    return Corpus("dataset", train, validation, test, tuple(notes))
+
+
+def _open(source: Any) -> dict[str, Dataset]:
+    """The parts of a dataset by name; one without parts is called ``all``."""
+    from datasets import Dataset, DatasetDict, load_dataset, load_from_disk
+    from datasets.exceptions import DatasetsError
+
+    several = isinstance(source, Sequence) and not isinstance(source, str)
+    files = [str(file) for file in (source if several else [source])]
+    try:
+        if isinstance(source, Dataset | DatasetDict):
+            opened = source
+        elif all(file.endswith(".parquet") for file in files):
+            opened = Dataset.from_parquet(files)
+        elif Path(source).is_dir():
+            opened = load_from_disk(str(source))
+        else:
+            opened = load_dataset(str(source))
+    except (OSError, ValueError, TypeError, DatasetsError) as error:
+        raise ValueError(f"from_dataset: {source}: no dataset that can be read: {error}") from error
+    return dict(opened) if isinstance(opened, DatasetDict) else {"all": opened}
+
+
+def _named_splits(parts: Mapping[str, Dataset]) -> dict[str, Dataset]:
+    named = {}
+    for split, spellings in SPLIT_NAMES.items():
+        there = [name for name in spellings if name in parts]
+        if len(there) != 1:
+            raise ValueError(
+                f"from_dataset: expected one split called {' or '.join(spellings)}, "
+                f"got {', '.join(parts)}; else name a split_column, or give shares"
+            )
+        named[split] = parts[there[0]]
+    return named
+
+
+def _one_table(parts: Mapping[str, Dataset], image: str, needed: Sequence[str]) -> Dataset:
+    """All rows, one part after the other, with the needed columns; pictures stay encoded."""
+    from datasets import Image as ImageColumn
+    from datasets import concatenate_datasets
+
+    tables = []
+    for name, part in parts.items():
+        absent = [column for column in needed if column not in part.column_names]
+        if absent:
+            raise ValueError(
+                f"from_dataset: {name}: expected the columns {', '.join(needed)}, missing "
+                f"{', '.join(absent)}; there are {', '.join(part.column_names)}"
+            )
+        try:
+            table = part.select_columns(list(dict.fromkeys(needed)))
+            tables.append(table.cast_column(image, ImageColumn(decode=False)))
+        except (TypeError, ValueError, NotImplementedError) as error:
+            raise ValueError(
+                f"from_dataset: {name}: column {image!r} must hold pictures, their bytes or paths, "
+                f"got {part.features[image]}"
+            ) from error
+    return concatenate_datasets(tables)
+
+
+def _rows_by_part(parts: Mapping[str, Dataset]) -> dict[str, list[int]]:
+    rows, start = {}, 0
+    for name, part in parts.items():
+        rows[name] = list(range(start, start + len(part)))
+        start += len(part)
+    return rows
+
+
+def _rows_by_word(words: Sequence[str], column: str) -> tuple[dict[str, list[int]], list[str]]:
+    """The rows of each split, and a note on words that name none."""
+    words = list(words)
+    rows = {
+        split: [row for row, word in enumerate(words) if word in spellings]
+        for split, spellings in SPLIT_NAMES.items()
+    }
+    known = {spelling for spellings in SPLIT_NAMES.values() for spelling in spellings}
+    others = Counter(word for word in words if word not in known)
+    return rows, [
+        f"{count} rows with {column} {word!r} are not used" for word, count in others.items()
+    ]
+
+
+def _rows_by_share(
+    rows: int, shares: tuple[float, float, float], seed: int
+) -> dict[str, list[int]]:
+    if len(shares) != len(SPLIT_NAMES) or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
+        raise ValueError(
+            f"from_dataset: shares must be three positive numbers that sum to 1, got {shares}"
+        )
+    order = np.random.default_rng(seed).permutation(rows)
+    cuts = np.rint(np.cumsum(shares[:2]) * rows).astype(int)
+    return {
+        split: sorted(part.tolist())
+        for split, part in zip(SPLIT_NAMES, np.split(order, cuts), strict=True)
+    }
+
+
+def _captions(table: Dataset, columns: Sequence[str]) -> list[list[Any]]:
+    """The captions of each row, from a list column or from several columns; not yet checked."""
+    by_column = [list(table[column]) for column in columns]
+    return [
+        [caption for value in values for caption in (value if isinstance(value, list) else [value])]
+        for values in zip(*by_column, strict=True)
+    ]
+
+
+def _bad_rows(
+    table: Dataset, image: str, sentences: Sequence[Sequence[Any]], used: Sequence[int]
+) -> dict[int, str]:
+    """What is wrong with each row that cannot be used."""
+    bad = {}
+    pictures = table.select_columns([image])
+    for row in used:
+        empty = [
+            place
+            for place, caption in enumerate(sentences[row])
+            if not isinstance(caption, str) or not caption.strip()
+        ]
+        if not sentences[row]:
+            bad[row] = f"row {row}: no caption"
+        elif empty:
+            bad[row] = f"row {row}: caption {empty[0]} is empty or no text"
+        elif (reason := _why_no_picture(pictures[row][image])) is not None:
+            bad[row] = f"row {row}: undecodable image ({reason})"
+    return bad
+
+
+def _why_no_picture(stored: Mapping[str, Any] | None) -> str | None:
+    try:
+        return why_unreadable(_file(stored))
+    except ValueError as error:
+        return str(error)
+
+
+def _file(stored: Mapping[str, Any] | None) -> Path | io.BytesIO:
+    """What Pillow can open, from the bytes or the path that a dataset keeps."""
+    if stored is None or (stored["bytes"] is None and stored["path"] is None):
+        raise ValueError("no picture is stored")
+    return Path(stored["path"]) if stored["bytes"] is None else io.BytesIO(stored["bytes"])
+
+
+def _split(
+    name: str, rows: Sequence[int], sentences: Sequence[Sequence[str]], open_image: DatasetImages
+) -> CaptionedImages:
+    return CaptionedImages(
+        name=name,
+        image_names=[f"row {row}" for row in rows],
+        image_labels=list(rows),
+        captions=[caption for row in rows for caption in sentences[row]],
+        caption_images=[index for index, row in enumerate(rows) for _ in sentences[row]],
+        open_image=open_image,
+    )

@@ -1,0 +1,1 @@
+"""Encoders: a modality in, a feature vector out (``image``, ``text``); ``weights`` loads a file."""

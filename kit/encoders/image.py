@@ -1,0 +1,228 @@
+"""Image backbones: a picture in, one feature vector out (section 3.1 of ITMeetsAL).
+
+Each is the published network without its classifier; the projection to the common space is another
+layer, elsewhere. The papers' backbones take 224 x 224 pixels, our small one 64 x 64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from kit.data.images import ImageTransform
+from kit.encoders.weights import LoadedWeights, load_weights, read_weights
+
+_IMAGENET = ImageTransform(224, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+_SYMMETRIC = ImageTransform(224, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))  # [-1, 1]
+
+
+class ImageBackbone(nn.Module):
+    """A headless image network and what has to be known to use it.
+
+    Attributes:
+        name: its row in `BACKBONES`.
+        network: the library's module, with the library's keys.
+        feature_dim: width of the features.
+        transform: size and normalisation of the pictures it takes.
+        frozen: nothing is trained, and `train()` leaves it in eval mode.
+        loaded: what came of loading weights; None from scratch.
+        batch_norm_folded: its weights came with batch norm folded into them. The statistics are
+            then the identity and not those of any data, so batch norm stays in eval mode in
+            training too: other statistics would change the features under the weights.
+
+    """
+
+    def __init__(
+        self,
+        name: str,
+        network: nn.Module,
+        *,
+        feature_dim: int,
+        transform: ImageTransform,
+        frozen: bool = False,
+        loaded: LoadedWeights | None = None,
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self.network = network
+        self.feature_dim = feature_dim
+        self.transform = transform
+        self.frozen = frozen
+        self.loaded = loaded
+        self.batch_norm_folded = loaded is not None and _identity_statistics(network)
+        self.requires_grad_(not frozen)
+        self.train()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Features (batch, feature_dim) of images (batch, 3, height, width), float."""
+        if images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point():
+            raise ValueError(
+                f"ImageBackbone {self.name}: images must be (batch, 3, height, width) float, "
+                f"got {tuple(images.shape)} {images.dtype}"
+            )
+        features: Tensor = self.network(images)
+        return features
+
+    def train(self, mode: bool = True) -> ImageBackbone:
+        """Training mode for what may be in it: nothing if frozen, no batch norm that is folded."""
+        super().train(mode and not self.frozen)
+        if self.batch_norm_folded:
+            for module in self.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+        return self
+
+
+def image_backbone(
+    name: str, *, weights: str | Path | None = None, frozen: bool = False
+) -> ImageBackbone:
+    """One of `BACKBONES`, from scratch or with pre-trained weights, frozen or to be fine-tuned.
+
+    Weights whose keys and shapes fit can still be wrong (another padding, another input scale):
+    look at the features of a picture that you know before you trust them.
+
+    Args:
+        name: a row of `BACKBONES`.
+        weights: None starts from scratch (torch's global generator); ``"library"`` downloads the
+            library's ImageNet weights; else the path of a ``.safetensors`` or torch file.
+        frozen: no parameter gets a gradient, and the network stays in eval mode.
+
+    Raises:
+        ValueError: an unknown name; no library weights for it; a file that is no weights file,
+            lacks a tensor of the network, or has one in another shape.
+
+    >>> import torch
+    >>> backbone = image_backbone("small_cnn")
+    >>> backbone(torch.zeros(2, 3, 64, 64)).shape
+    torch.Size([2, 256])
+
+    """
+    if name not in BACKBONES:
+        raise ValueError(
+            f"image_backbone: name must be one of {', '.join(BACKBONES)}, got {name!r}"
+        )
+    recipe = BACKBONES[name]
+    network = recipe.build()
+    loaded = None
+    if weights == "library":
+        if recipe.library is None:
+            having = [other for other in BACKBONES if BACKBONES[other].library]
+            raise ValueError(
+                f"image_backbone: {name} has no library weights, only {', '.join(having)} have"
+            )
+        loaded = load_weights(network, recipe.library(), source=f"{name}, library weights")
+    elif weights is not None:
+        try:
+            loaded = load_weights(network, read_weights(weights), source=str(weights))
+        except ValueError as error:
+            raise ValueError(f"image_backbone: {name}: {error}") from error
+    return ImageBackbone(
+        name,
+        network,
+        feature_dim=recipe.feature_dim,
+        transform=recipe.transform,
+        frozen=frozen,
+        loaded=loaded,
+    )
+
+
+def small_cnn() -> nn.Sequential:
+    """Our small network for 64 x 64 pictures such as Scenes: (batch, 3, h, w) -> (batch, 256).
+
+    The last map is pooled to 4 x 4 places and not to one, because captions speak of places: what
+    stands left must not look like what stands right. Group norm and no batch norm, so that a
+    picture's feature does not depend on its batch and is the same in training and in evaluation.
+    """
+
+    def block(channels_in: int, channels: int, stride: int) -> list[nn.Module]:
+        return [
+            nn.Conv2d(channels_in, channels, 3, stride=stride, padding=1, bias=False),
+            nn.GroupNorm(8, channels),
+            nn.ReLU(inplace=True),
+        ]
+
+    return nn.Sequential(
+        *block(3, 32, 2),
+        *block(32, 64, 2),
+        *block(64, 128, 2),
+        *block(128, 128, 1),
+        nn.AdaptiveAvgPool2d(4),
+        nn.Flatten(),
+        nn.Linear(128 * 16, 256),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _torchvision(architecture: str) -> nn.Module:
+    from torchvision.models import get_model
+
+    network: Any = get_model(architecture, weights=None)
+    if architecture.startswith("vgg"):
+        network.classifier = network.classifier[:-1]  # ends with fc7, its ReLU and its dropout
+    else:
+        network.fc = nn.Identity()  # ends with the global average pool
+    module: nn.Module = network
+    return module
+
+
+def _torchvision_weights(architecture: str) -> Mapping[str, Tensor]:
+    from torchvision.models import get_model_weights
+
+    state: Mapping[str, Tensor] = get_model_weights(architecture).IMAGENET1K_V1.get_state_dict(
+        progress=True, check_hash=True
+    )
+    return state
+
+
+def _mobilenet_v1(pad_type: str, *, pretrained: bool = False) -> nn.Module:
+    import timm
+
+    network: nn.Module = timm.create_model(
+        "mobilenetv1_100", pretrained=pretrained, num_classes=0, pad_type=pad_type
+    )
+    return network
+
+
+def _mobilenet_v1_weights(pad_type: str) -> Mapping[str, Tensor]:
+    return _mobilenet_v1(pad_type, pretrained=True).state_dict()
+
+
+def _identity_statistics(network: nn.Module) -> bool:
+    """Whether there is batch norm, and all of its running statistics are mean 0 and variance 1."""
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    return bool(norms) and all(
+        norm.running_mean is not None
+        and norm.running_var is not None
+        and bool((norm.running_mean == 0).all() and (norm.running_var == 1).all())
+        for norm in norms
+    )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a backbone is built, where its library weights are, and what goes in and comes out."""
+
+    feature_dim: int
+    transform: ImageTransform
+    build: Callable[[], nn.Module]
+    library: Callable[[], Mapping[str, Tensor]] | None
+
+
+# VGG: fc7 after its ReLU. ResNet, MobileNet: the global average pool. MobileNetV1 was published in
+# TensorFlow, which pads "same"; timm trained weights of its own with symmetric padding. Each fits
+# the other's network by keys and shapes and gives wrong features there: hence two rows.
+BACKBONES: dict[str, Recipe] = {
+    name: Recipe(dim, _IMAGENET, partial(_torchvision, name), partial(_torchvision_weights, name))
+    for name, dim in (("vgg16", 4096), ("vgg19", 4096), ("resnet50", 2048), ("resnet152", 2048))
+} | {
+    "mobilenet_v1": Recipe(1024, _SYMMETRIC, partial(_mobilenet_v1, "same"), None),
+    "mobilenet_v1_timm": Recipe(
+        1024, _SYMMETRIC, partial(_mobilenet_v1, ""), partial(_mobilenet_v1_weights, "")
+    ),
+    "small_cnn": Recipe(256, ImageTransform(64, (0.5,) * 3, (0.5,) * 3), small_cnn, None),
+}

@@ -1,0 +1,77 @@
+"""Sentences in, one feature vector each out: the Bi-LSTM of ITMeetsAL's Figure 4."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from kit.data.vocabulary import PAD
+
+
+class BiLSTM(nn.Module):
+    """Word embedding, one Bi-LSTM layer, and the maximum over time of its outputs.
+
+    The backward direction really runs from the last word of *each* caption to its first (packed
+    sequences), and padding takes no part in the maximum: a caption's feature does not depend on its
+    batch. Dropout acts on the word embeddings and on the LSTM's outputs, before the maximum.
+
+    Args:
+        vocabulary_size: number of token ids, padding included.
+        word_dim: width of a word embedding.
+        units: LSTM units per direction.
+        dropout: probability of a unit to be dropped.
+
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        *,
+        word_dim: int = 512,
+        units: int = 512,
+        dropout: float = 0.3,
+    ) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary_size, word_dim, padding_idx=PAD)
+        self.lstm = nn.LSTM(word_dim, units, batch_first=True, bidirectional=True)
+        # nn.LSTM's own dropout acts between layers only: with one layer it would do nothing.
+        self.dropout = nn.Dropout(dropout)
+        self.feature_dim = 2 * units
+
+    def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """Encode captions.
+
+        Args:
+            tokens: (batch, longest) int64, padded at the end.
+            lengths: (batch,) int64, at least 1 each.
+
+        Returns:
+            (batch, 2 x units) features, each component in (-1, 1), or dropout-scaled in training.
+
+        Raises:
+            ValueError: shapes that disagree, a length outside 1..longest.
+
+        """
+        if tokens.ndim != 2 or lengths.shape != tokens.shape[:1]:
+            raise ValueError(
+                "BiLSTM: expected tokens (batch, longest) and lengths (batch,), got "
+                f"{tuple(tokens.shape)} and {tuple(lengths.shape)}"
+            )
+        lengths = lengths.cpu()
+        if int(lengths.min()) < 1 or int(lengths.max()) > tokens.shape[1]:
+            raise ValueError(
+                f"BiLSTM: lengths must lie in 1..{tokens.shape[1]}, got values from "
+                f"{int(lengths.min())} to {int(lengths.max())}"
+            )
+        words = self.dropout(self.embedding(tokens))
+        packed = pack_padded_sequence(words, lengths, batch_first=True, enforce_sorted=False)
+        outputs, _ = pad_packed_sequence(
+            self.lstm(packed)[0], batch_first=True, total_length=tokens.shape[1]
+        )
+        outputs = self.dropout(outputs)
+        time = torch.arange(tokens.shape[1], device=outputs.device)
+        padding = time[None, :] >= lengths.to(outputs.device)[:, None]
+        lowest = torch.finfo(outputs.dtype).min
+        features: Tensor = outputs.masked_fill(padding[:, :, None], lowest).amax(1)
+        return features

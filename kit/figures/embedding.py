@@ -1,0 +1,172 @@
+"""The embedding map: pairs of an image and a sentence in the plane, epoch by epoch (Figure 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import ArrayLike, NDArray
+
+from kit.figures.look import GREY, TEMPLATE, pair_colours
+
+Points = NDArray[np.float32]
+
+
+def embedding_map(
+    image_points: ArrayLike,
+    text_points: ArrayLike,
+    names: Sequence[str],
+    *,
+    epochs: Sequence[int] | None = None,
+    title: str = "Pairs of image and sentence move together",
+) -> go.Figure:
+    """Draw pairs of points with a slider over the epochs; the last epoch is shown first.
+
+    A triangle is an image, a circle a sentence; a pair has one colour and a line between its two
+    points. The axes stay the same in all epochs.
+
+    Args:
+        image_points: (epochs, pairs, 2), as `project_epochs` makes them.
+        text_points: (epochs, pairs, 2), the same pairs in the same order.
+        names: what the pointer shows of each pair: its caption, its file.
+        epochs: the number on each step of the slider; 0, 1, ... if not given.
+        title: what one sees.
+
+    Raises:
+        ValueError: points of another shape or not finite; names or epochs that do not fit them.
+
+    """
+    image = np.asarray(image_points, dtype=np.float32)
+    text = np.asarray(text_points, dtype=np.float32)
+    steps = list(range(len(image))) if epochs is None else [int(one) for one in epochs]
+    _check(image, text, names, steps)
+    colours = pair_colours(len(names))
+    last = len(steps) - 1
+    figure = go.Figure(
+        data=_traces(image[last], text[last], names, colours),
+        frames=[
+            go.Frame(name=str(step), data=_moved(image[at], text[at]), traces=[0, 1, 2])
+            for at, step in enumerate(steps)
+        ],
+    )
+    bare = {"showticklabels": False, "ticks": "", "showgrid": False, "mirror": True}
+    (x_low, y_low), (x_high, y_high) = _frame_around(np.concatenate([image, text], axis=1))
+    figure.update_xaxes(range=[x_low, x_high], **bare)
+    figure.update_yaxes(range=[y_low, y_high], scaleanchor="x", **bare)
+    figure.update_layout(
+        template=TEMPLATE,
+        title={"text": title, "subtitle": {"text": "▲ image   ● sentence   one colour: one pair"}},
+        height=640,
+        margin={"l": 24, "r": 24, "t": 84, "b": 24},
+        showlegend=False,
+        hovermode="closest",
+    )
+    if len(steps) > 1:
+        figure.update_layout(sliders=[_slider(steps)], updatemenus=[_play_button()])
+    return figure
+
+
+def _check(image: Points, text: Points, names: Sequence[str], steps: Sequence[int]) -> None:
+    if image.ndim != 3 or image.shape[2] != 2 or 0 in image.shape or image.shape != text.shape:
+        raise ValueError(
+            "embedding_map: image_points and text_points must have the same shape "
+            f"(epochs, pairs, 2), got {image.shape} and {text.shape}"
+        )
+    if not (np.isfinite(image).all() and np.isfinite(text).all()):
+        raise ValueError("embedding_map: image_points and text_points must be finite")
+    if len(names) != image.shape[1]:
+        raise ValueError(
+            f"embedding_map: expected one name per pair ({image.shape[1]}), got {len(names)}"
+        )
+    if len(steps) != len(image) or len(set(steps)) != len(steps):
+        raise ValueError(
+            f"embedding_map: expected {len(image)} different epochs, one per map, got {steps}"
+        )
+
+
+def _traces(
+    image: Points, text: Points, names: Sequence[str], colours: Sequence[str]
+) -> list[go.Scatter]:
+    lines, images, texts = _moved(image, text)
+    lines.update(
+        mode="lines", line={"color": GREY, "width": 1}, opacity=0.45, hoverinfo="skip", name="pair"
+    )
+    for trace, name, symbol, size in (
+        (images, "image", "triangle-up", 12),
+        (texts, "sentence", "circle", 10),
+    ):
+        edge = {"color": "white", "width": 1}
+        trace.update(
+            mode="markers",
+            name=name,
+            marker={"color": colours, "symbol": symbol, "size": size, "line": edge},
+            text=[_escaped(one) for one in names],
+            hovertemplate="%{text}<extra>" + name + "</extra>",
+        )
+    return [lines, images, texts]
+
+
+def _moved(image: Points, text: Points) -> list[go.Scatter]:
+    """Only what changes between epochs: the coordinates of the lines, images and sentences."""
+    gap = np.full_like(image, np.nan)
+    joined = np.stack([image, text, gap], axis=1).reshape(-1, 2)
+    return [go.Scatter(x=points[:, 0], y=points[:, 1]) for points in (joined, image, text)]
+
+
+def _escaped(name: str) -> str:
+    """Plotly reads hover texts as HTML; long ones are broken at words."""
+    lines, line = [], ""
+    for word in name.split():
+        if line and len(line) + len(word) > 60:
+            lines.append(line)
+            line = word
+        else:
+            line = f"{line} {word}".strip()
+    safe = (one.replace("&", "&amp;").replace("<", "&lt;") for one in [*lines, line])
+    return "<br>".join(safe)
+
+
+def _frame_around(points: Points) -> tuple[list[float], list[float]]:
+    """Limits that hold every epoch, with a little air."""
+    flat = points.reshape(-1, 2)
+    low, high = flat.min(axis=0), flat.max(axis=0)
+    air = 0.05 * max(float((high - low).max()), 1e-6)
+    return (low - air).tolist(), (high + air).tolist()
+
+
+def _slider(steps: Sequence[int]) -> dict[str, Any]:
+    glide = {
+        "mode": "immediate",
+        "frame": {"duration": 300, "redraw": False},
+        "transition": {"duration": 300},
+    }
+    return {
+        "active": len(steps) - 1,
+        "currentvalue": {"prefix": "Epoch "},
+        "pad": {"l": 70, "t": 12},
+        "steps": [
+            {"label": str(step), "method": "animate", "args": [[str(step)], glide]}
+            for step in steps
+        ],
+    }
+
+
+def _play_button() -> dict[str, Any]:
+    run = {
+        "mode": "immediate",
+        "fromcurrent": False,
+        "frame": {"duration": 700, "redraw": False},
+        "transition": {"duration": 500},
+    }
+    return {
+        "type": "buttons",
+        "x": 0,
+        "y": 0,
+        "xanchor": "left",
+        "yanchor": "top",
+        "pad": {"t": 30},
+        "showactive": False,
+        "buttons": [{"label": "▶", "method": "animate", "args": [None, run]}],
+    }

@@ -1,0 +1,127 @@
+"""What was retrieved: queries, their first items, hits and misses (the paper's Figure 8)."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from kit.figures.look import HIT, MISS, Html
+
+Picture = NDArray[np.uint8]
+Item = str | Picture
+Items = Sequence[Item] | Picture  # several pictures of one size may be one array
+
+
+def retrieval_gallery(
+    queries: Items,
+    retrieved: Sequence[Items] | Picture,
+    hits: Sequence[Sequence[bool]] | NDArray[np.bool_],
+    *,
+    title: str = "The first items retrieved",
+    picture_height: int = 96,
+) -> Html:
+    """Show each query with its first items in the order of the ranking, hits marked.
+
+    Works in both directions: images that find sentences, sentences that find images.
+
+    Args:
+        queries: sentences, or pictures (height, width, 3) uint8.
+        retrieved: for each query its first items, best first, likewise.
+        hits: for each of these whether it is relevant; shown by colour and by ✓ or ✗.
+        title: what one sees.
+        picture_height: in pixels of the screen; taller than twice that, pictures are made smaller.
+
+    Raises:
+        ValueError: no query, lengths that disagree, an item that is neither.
+
+    """
+    if len(queries) == 0 or not len(queries) == len(retrieved) == len(hits):
+        raise ValueError(
+            "retrieval_gallery: expected at least one query, and items and hits for each, got "
+            f"{len(queries)} queries, {len(retrieved)} lists of items, {len(hits)} lists of hits"
+        )
+    rows = []
+    for at, (query, items, right) in enumerate(zip(queries, retrieved, hits, strict=True)):
+        if len(items) == 0 or len(items) != len(right):
+            raise ValueError(
+                f"retrieval_gallery: query {at}: expected one hit or miss for each of its items, "
+                f"got {len(right)} for {len(items)}"
+            )
+        where = f"query {at}"
+        cells = "".join(
+            _ranked(item, bool(hit), rank, picture_height, where)
+            for rank, (item, hit) in enumerate(zip(items, right, strict=True), start=1)
+        )
+        sentences = isinstance(items[0], str)
+        rows.append(_row(_shown(query, picture_height, where), cells, stacked=sentences))
+    found = sum(bool(hit) for right in hits for hit in right)
+    caption = (
+        f'<span style="color:{HIT}">✓ relevant</span> &nbsp; '
+        f'<span style="color:{MISS}">✗ not relevant</span> &nbsp; '
+        f"{found} of {sum(len(right) for right in hits)} shown items are relevant"
+    )
+    return Html(
+        '<div style="font-family:Helvetica,Arial,sans-serif;font-size:13px;line-height:1.35;'
+        'max-width:900px">'
+        f'<div style="font-size:16px;margin-bottom:2px">{html.escape(title)}</div>'
+        f'<div style="margin-bottom:8px">{caption}</div>{"".join(rows)}</div>'
+    )
+
+
+def _row(query: str, cells: str, *, stacked: bool) -> str:
+    """A query on the left; sentences below each other, pictures side by side."""
+    direction = "column" if stacked else "row"
+    return (
+        '<div style="display:flex;gap:20px;align-items:center;padding:10px 0;'
+        'border-top:1px solid rgba(128,128,128,0.4)">'
+        f'<div style="flex:0 0 170px">{query}</div>'
+        f'<div style="display:flex;flex-direction:{direction};flex-wrap:wrap;gap:6px">{cells}</div>'
+        "</div>"
+    )
+
+
+def _ranked(item: Item, hit: bool, rank: int, picture_height: int, where: str) -> str:
+    """An item with its rank, in the colour and with the mark of a hit or of a miss."""
+    mark, tone = ("✓", HIT) if hit else ("✗", MISS)
+    sign = f'<b style="color:{tone}">{rank} {mark}</b>'
+    shown = _shown(item, picture_height, where)
+    if isinstance(item, str):
+        return (
+            f'<div style="border-left:4px solid {tone};padding-left:8px">{sign}&ensp;{shown}</div>'
+        )
+    return (
+        f'<div style="text-align:center"><div style="border:4px solid {tone};line-height:0">'
+        f"{shown}</div>{sign}</div>"
+    )
+
+
+def _shown(item: Item, picture_height: int, where: str) -> str:
+    if isinstance(item, str):
+        return html.escape(item)
+    picture = np.asarray(item)
+    if (
+        picture.dtype != np.uint8
+        or picture.ndim != 3
+        or picture.shape[2] != 3
+        or 0 in picture.shape
+    ):
+        raise ValueError(
+            f"retrieval_gallery: {where}: expected sentences or pictures of shape "
+            f"(height, width, 3) and dtype uint8, got {picture.shape} and {picture.dtype}"
+        )
+    image = Image.fromarray(picture)
+    # Twice the height for screens of high density; a photograph in full would weigh megabytes.
+    image.thumbnail((100 * picture_height, 2 * picture_height))
+    file = io.BytesIO()
+    image.save(file, format="PNG")
+    data = base64.b64encode(file.getvalue()).decode("ascii")
+    return (
+        f'<img alt="picture" src="data:image/png;base64,{data}" '
+        f'style="height:{picture_height}px;max-width:100%;object-fit:contain">'
+    )

@@ -1,0 +1,101 @@
+"""The one look of all figures: colours, template, and how JupyterLab shows them."""
+
+from __future__ import annotations
+
+import colorsys
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+import plotly.io as pio
+
+# Okabe and Ito's colours, told apart by colour-blind eyes; their yellow is lost on white.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+INK, GREY, GRID = "#222222", "#767676", "#E6E6E6"
+HIT, MISS = "#008A65", "#D04A10"  # legible as text on white and on JupyterLab's dark background
+
+_AXIS = {
+    "automargin": True,
+    "gridcolor": GRID,
+    "linecolor": GREY,
+    "showline": True,
+    "tickcolor": GREY,
+    "ticks": "outside",
+    "ticklen": 4,
+    "zeroline": False,
+}
+TEMPLATE = go.layout.Template(
+    layout={
+        "colorway": COLOURS,
+        "font": {"family": "Helvetica, Arial, sans-serif", "size": 12, "color": INK},
+        "hoverlabel": {"bgcolor": "white", "font": {"color": INK}},
+        "margin": {"l": 56, "r": 24, "t": 64, "b": 48},
+        "paper_bgcolor": "white",
+        "plot_bgcolor": "white",
+        "title": {"x": 0, "xref": "paper", "xanchor": "left", "font": {"size": 16}},
+        "xaxis": _AXIS,
+        "yaxis": _AXIS,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Html:
+    """A picture made of text: a notebook shows it, and it is whole without a network."""
+
+    html: str
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+
+def use_in_notebooks() -> None:
+    """Show figures in JupyterLab without trust and without plotly.js in every notebook.
+
+    Called once, when `kit.figures` is imported.
+    """
+    pio.renderers.default = "plotly_mimetype"
+    # plotly's own default offers to upload the figure.
+    pio.renderers["plotly_mimetype"].config = {"showSendToCloud": False, "displaylogo": False}
+
+
+def colour(index: int) -> str:
+    """The colour of the index-th thing; they repeat after seven."""
+    return COLOURS[index % len(COLOURS)]
+
+
+def pair_colours(count: int) -> list[str]:
+    """As many colours as there are pairs; neighbours in the list are far apart.
+
+    Hues go round by the golden angle, and every other one is darker.
+    """
+    colours = []
+    for index in range(count):
+        parts = colorsys.hls_to_rgb(index * 0.381966 % 1, 0.34 if index % 2 else 0.52, 0.75)
+        colours.append("#" + "".join(f"{round(255 * part):02x}" for part in parts))
+    return colours
+
+
+def add_panel_title(figure: go.Figure, title: str, *, row: int, col: int) -> None:
+    """Write a title above the left end of one of several panels."""
+    figure.add_annotation(
+        text=f"<b>{title}</b>",
+        showarrow=False,
+        xref="x domain",
+        yref="y domain",
+        x=0,
+        y=1,
+        xanchor="left",
+        yanchor="bottom",
+        row=row,
+        col=col,
+    )
+
+
+def plain(name: str) -> str:
+    """A name from a history as words.
+
+    >>> plain("discriminator_accuracy")
+    'Discriminator accuracy'
+    """
+    words = name.replace("_", " ").strip()
+    return words[:1].upper() + words[1:]

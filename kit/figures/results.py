@@ -1,0 +1,88 @@
+"""Our numbers beside the paper's, as a table."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kit.figures.look import Html
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """A line of a table of results.
+
+    Attributes:
+        label: what was measured.
+        values: one number per column; None where there is none.
+        from_paper: a published row, shown in grey and marked "paper".
+
+    """
+
+    label: str
+    values: Sequence[float | None]
+    from_paper: bool = False
+
+
+def results_table(
+    columns: Sequence[str],
+    rows: Sequence[ResultRow],
+    *,
+    title: str,
+    notes: Sequence[str] = (),
+) -> Html:
+    """Lay rows of numbers out, one decimal each, the paper's rows in grey.
+
+    Args:
+        columns: the names of the numbers, with their unit.
+        rows: from top to bottom.
+        title: what one sees.
+        notes: sentences below the table.
+
+    Raises:
+        ValueError: no row, a row with another number of values than columns, a value that is not
+            finite.
+
+    """
+    if not rows or not columns:
+        raise ValueError("results_table: expected at least one row and one column")
+    head = _line("", [html.escape(column) for column in columns], "th")
+    body = "".join(_row(row, len(columns)) for row in rows)
+    below = "".join(f'<div style="margin-top:4px">{html.escape(note)}</div>' for note in notes)
+    return Html(
+        '<div style="font-family:Helvetica,Arial,sans-serif;font-size:13px;max-width:900px">'
+        f'<div style="font-size:16px;margin-bottom:6px">{html.escape(title)}</div>'
+        '<table style="border-collapse:collapse;font-size:13px;color:inherit;'
+        'font-variant-numeric:tabular-nums">'
+        f'<thead style="border-bottom:1px solid currentColor">{head}</thead>'
+        f"<tbody>{body}</tbody></table>"
+        f'<div style="font-size:12px;margin-top:6px;max-width:700px">{below}</div></div>'
+    )
+
+
+def _row(row: ResultRow, columns: int) -> str:
+    if len(row.values) != columns:
+        raise ValueError(
+            f"results_table: row {row.label!r}: expected {columns} values, got {len(row.values)}"
+        )
+    cells = [_number(value, row.label) for value in row.values]
+    label = html.escape(row.label)
+    if row.from_paper:
+        return _line(f"{label} <i>(paper)</i>", cells, "td", "opacity:0.62")
+    return _line(label, cells, "td")
+
+
+def _line(label: str, cells: Sequence[str], tag: str, style: str = "") -> str:
+    place = "padding:4px 10px;text-align"
+    numbers = "".join(f'<{tag} style="{place}:right">{cell}</{tag}>' for cell in cells)
+    return f'<tr style="{style}"><{tag} style="{place}:left">{label}</{tag}>{numbers}</tr>'
+
+
+def _number(value: float | None, label: str) -> str:
+    if value is None:
+        return "–"
+    if not math.isfinite(value):
+        raise ValueError(f"results_table: row {label!r}: expected finite numbers, got {value}")
+    return f"{value:.1f}"

@@ -1,0 +1,84 @@
+"""What of Figures 4 and 7 is no encoder: projections, classifier, discriminator, reversal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kit.encoders.text import BiLSTM
+
+
+class LabelClassifier(nn.Module):
+    """theta_P: one weight W (dim, classes) for both directions of Equations 10 and 11.
+
+    Its columns are normalised at every use, inside `kit.itmeetsal.losses.projected_class_logits`.
+    """
+
+    def __init__(self, dim: int, classes: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(dim, classes)))
+
+
+def projection(feature_dim: int, dim: int) -> nn.Linear:
+    """One linear layer into the shared space, Xavier-initialised, without activation."""
+    linear = nn.Linear(feature_dim, dim)
+    nn.init.xavier_uniform_(linear.weight)
+    nn.init.zeros_(linear.bias)
+    return linear
+
+
+def modality_discriminator(dim: int) -> nn.Sequential:
+    """theta_D: dim -> dim/2 -> dim/4 -> 2 logits (image, text), ReLU between.
+
+    No batch norm: D runs in the encoders' turn and in its own, and would mix their statistics.
+    """
+    return nn.Sequential(
+        nn.Linear(dim, dim // 2),
+        nn.ReLU(),
+        nn.Linear(dim // 2, dim // 4),
+        nn.ReLU(),
+        nn.Linear(dim // 4, 2),
+    )
+
+
+class _ReverseGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, features: Tensor) -> Tensor:
+        return features.view_as(features)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return -gradient
+
+
+def reverse_gradient(features: Tensor) -> Tensor:
+    """Figure 7's gradient reversal layer: the identity forward, times -1 backward.
+
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> reverse_gradient(x).sum().backward(); x.grad
+    tensor([-1., -1.])
+    """
+    reversed_: Tensor = _ReverseGradient.apply(features)
+    return reversed_
+
+
+def shared_space(
+    image_backbone: nn.Module,
+    image_feature_dim: int,
+    text_encoder: BiLSTM,
+    *,
+    dim: int,
+    classes: int,
+) -> nn.ModuleDict:
+    """E1, E2 and theta_P: everything that both adversaries have in common."""
+    return nn.ModuleDict(
+        {
+            "image_backbone": image_backbone,
+            "image_projection": projection(image_feature_dim, dim),
+            "text_encoder": text_encoder,
+            "text_projection": projection(text_encoder.feature_dim, dim),
+            "classifier": LabelClassifier(dim, classes),
+        }
+    )

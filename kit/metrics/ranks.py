@@ -1,0 +1,293 @@
+"""The rank of every relevant item, streamed over tiles of the score matrix.
+
+Recall, median rank, average precision and the precision-recall curve all follow from one thing: the
+ranks that a query's relevant items ("positives") take in its list. This file finds them without a
+sort of the list and without the score matrix in memory:
+
+1. both sides are sorted by label, so that the positives of an item are neighbours, and the tiles of
+   the score matrix that hold positives lie along a diagonal;
+2. those tiles are computed first: they give the positives' scores, from now on thresholds;
+3. every tile is computed, and for each threshold we count the scores that reach it.
+
+A tile is always computed in the same shape, so a positive's score has the same bits in both passes,
+and rows that are equal get scores that are equal. Both directions are read from the same tile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kit.metrics.counting import SORT_FROM, Counter, compiled_counter, count_reaching
+
+Features = NDArray[np.generic] | Tensor
+Integers = NDArray[np.int64]
+
+TILE = (512, 4096)  # rows and columns of a tile at most: its product stays in the processor's cache
+ALIGN = 16  # a tile's sides are multiples of it: with ragged edges BLAS sums equal rows differently
+TILE_NUMBERS = (
+    2**24
+)  # features in a tile's columns at most: 64 MB; narrows the tile for wide features
+TILE_THRESHOLDS = 2**22  # the same for thresholds, where one label has very many items
+PASS_THRESHOLDS = 2**21  # in all, per pass; with more, queries are taken in several passes
+# Products: below, loading numba (0.3 s, or 2 s where it compiles) costs more than it saves.
+COMPILE_FROM = 50_000_000
+
+
+class Side(NamedTuple):
+    """Queries or gallery in ascending order of label; the features themselves stay where they are.
+
+    `order` (items,) holds the row of `features` and of `norms` that each item is; `labels` (items,)
+    is ascending. A subset of the items is a side too.
+    """
+
+    features: Features
+    norms: Tensor
+    order: Integers
+    labels: Integers
+
+    def part(self, keep: slice | NDArray[np.bool_]) -> Side:
+        """Choose among the sorted items."""
+        return self._replace(order=self.order[keep], labels=self.labels[keep])
+
+
+class Ranks(NamedTuple):
+    """Where the positives of some queries stand.
+
+    `queries` (n,) are rows of the query features; `sizes` (n,) how many positives each has;
+    `ranks` (sum of sizes,) their ranks from 1, ascending within each query, one query after the
+    other; `tied` (n,) whether an irrelevant item has the best positive's score.
+    """
+
+    queries: Integers
+    sizes: Integers
+    ranks: Integers
+    tied: NDArray[np.bool_]
+
+
+class _Hits(NamedTuple):
+    """One direction's thresholds: item i's positives are first[i]..last[i] of the other side.
+
+    An item with positives owns `offsets[i]`..`offsets[i + 1]` of `thresholds` and `counts`: first
+    the number just above its best positive's score, which tells ties, then its positives' scores.
+    """
+
+    first: Integers
+    last: Integers
+    offsets: Integers
+    thresholds: Tensor
+    counts: Tensor
+
+
+def ranks_of_positives(queries: Side, gallery: Side) -> Iterator[Ranks]:
+    """Find the positives' ranks of all queries that have any, in blocks of bounded size."""
+    first, last = _positives(queries, gallery)
+    passes = np.cumsum(last - first + 1) // PASS_THRESHOLDS
+    starts = np.flatnonzero(np.diff(passes, prepend=-1))
+    for start, stop in zip(starts, [*starts[1:], len(passes)], strict=True):
+        block = queries.part(slice(start, stop))
+        hits, _ = _count(block, gallery, both=False)
+        yield _ranks(hits, block, len(gallery.order))
+
+
+def ranks_both_ways(rows: Side, columns: Side) -> tuple[Iterator[Ranks], Iterator[Ranks]]:
+    """`ranks_of_positives` of rows among columns and of columns among rows, from one pass."""
+    first, last = _positives(rows, columns)
+    if (last - first).sum() + max(len(rows.order), len(columns.order)) > PASS_THRESHOLDS:
+        return ranks_of_positives(rows, columns), ranks_of_positives(columns, rows)
+    of_rows, of_columns = _count(rows, columns, both=True)
+    return (
+        iter([_ranks(of_rows, rows, len(columns.order))]),
+        iter([_ranks(of_columns, columns, len(rows.order))]),
+    )
+
+
+def _positives(items: Side, others: Side) -> tuple[Integers, Integers]:
+    first = np.searchsorted(others.labels, items.labels, side="left")
+    return first, np.searchsorted(others.labels, items.labels, side="right")
+
+
+def _count(rows: Side, columns: Side, *, both: bool) -> tuple[_Hits, _Hits]:
+    """Both passes over the tiles; with `both` false the columns get no thresholds."""
+    device = _device(rows, columns)
+    of_rows = _no_counts(*_positives(rows, columns), device)
+    first, last = _positives(columns, rows)
+    of_columns = _no_counts(first, last if both else first, device)
+    shape = _tile_shape(of_rows, of_columns, int(rows.features.shape[1]))
+    parts = torch.get_num_threads()
+    with _float32_products(device), ThreadPoolExecutor(parts) as threads:
+        for row, column, scores in _tiles(rows, columns, shape, device, of_rows):
+            _take_thresholds(of_rows, row, column, scores)
+            _take_thresholds(of_columns, column, row, scores.T)
+        _set_strict_thresholds(of_rows)
+        _set_strict_thresholds(of_columns)
+        count: Counter = count_reaching
+        products = len(rows.order) * len(columns.order)
+        most = max(_most_thresholds(of_rows), _most_thresholds(of_columns))
+        if device.type == "cpu" and products >= COMPILE_FROM and most < SORT_FROM:
+            count = compiled_counter(threads, parts) or count_reaching
+        for row, column, scores in _tiles(rows, columns, shape, device):
+            row_places, row_thresholds = _padded(of_rows, row)
+            column_places, column_thresholds = _padded(of_columns, column)
+            in_rows, in_columns = count(scores, row_thresholds, column_thresholds)
+            _add(of_rows, row, in_rows[row_places])
+            _add(of_columns, column, in_columns[column_places])
+    return of_rows, of_columns
+
+
+def _no_counts(first: Integers, last: Integers, device: torch.device) -> _Hits:
+    sizes = last - first
+    offsets = np.concatenate([[0], np.cumsum(sizes + (sizes > 0))])
+    thresholds = torch.full((int(offsets[-1]),), -torch.inf, device=device)
+    return _Hits(first, last, offsets, thresholds, torch.zeros_like(thresholds, dtype=torch.int32))
+
+
+def _tile_shape(of_rows: _Hits, of_columns: _Hits, width: int) -> tuple[int, int]:
+    """Tiles of equal size that waste little at the edges and keep within the bounds above."""
+    shape = []
+    for hits, most in zip((of_rows, of_columns), TILE, strict=True):
+        items = len(hits.first)
+        thresholds = max(1, _most_thresholds(hits))
+        most = max(1, min(most, TILE_NUMBERS // width, TILE_THRESHOLDS // thresholds))
+        even = -(-items // -(-items // most))
+        shape.append(-(-even // ALIGN) * ALIGN)
+    return shape[0], shape[1]
+
+
+def _tiles(
+    rows: Side,
+    columns: Side,
+    shape: tuple[int, int],
+    device: torch.device,
+    holding: _Hits | None = None,
+) -> Iterator[tuple[slice, slice, Tensor]]:
+    """Every tile, or those that hold positives: rows, columns, scores (padded, overwritten)."""
+    buffer = torch.empty(shape, device=device)
+    # Row blocks come again for every column block: as many as fit the bound are read only once.
+    kept: dict[int, Tensor] = {}
+    keep = TILE_NUMBERS // (shape[0] * int(rows.features.shape[1]))
+    for left in range(0, len(columns.order), shape[1]):
+        column = slice(left, min(left + shape[1], len(columns.order)))
+        right_factor = None
+        for top in range(0, len(rows.order), shape[0]):
+            row = slice(top, min(top + shape[0], len(rows.order)))
+            if holding is not None and not _within(holding, row, column)[1].any():
+                continue
+            if right_factor is None:
+                right_factor = _unit_rows(columns, column, shape[1], device).T
+            left_factor = kept.get(top)
+            if left_factor is None:
+                left_factor = _unit_rows(rows, row, shape[0], device)
+                if len(kept) < keep:
+                    kept[top] = left_factor
+            torch.mm(left_factor, right_factor, out=buffer)
+            yield row, column, buffer
+
+
+def _unit_rows(side: Side, items: slice, length: int, device: torch.device) -> Tensor:
+    """Read the items' features as float32 rows of length 1, and rows of zeros up to `length`."""
+    index = side.order[items]
+    if isinstance(side.features, Tensor):
+        chosen = side.features[torch.from_numpy(index).to(side.features.device)]
+    else:
+        chosen = torch.from_numpy(side.features[index])
+    narrow = chosen.is_floating_point() and chosen.dtype != torch.float64
+    dtype = torch.float32 if narrow else torch.float64
+    norms = side.norms[torch.from_numpy(index)].to(chosen.device, dtype)
+    padded = torch.zeros(length, chosen.shape[1], device=device)
+    padded[: len(index)] = chosen.to(dtype).div_(norms[:, None])
+    return padded
+
+
+def _within(hits: _Hits, items: slice, others: slice) -> tuple[Integers, Integers]:
+    """Of the items' positives those among `others`: where they start and how many they are."""
+    start = hits.first[items].clip(others.start, others.stop)
+    return start, hits.last[items].clip(others.start, others.stop) - start
+
+
+def _take_thresholds(hits: _Hits, items: slice, others: slice, scores: Tensor) -> None:
+    start, sizes = _within(hits, items, others)
+    item = np.repeat(np.arange(len(sizes)), sizes)
+    other = np.arange(len(item)) + np.repeat(start - (np.cumsum(sizes) - sizes), sizes)
+    slot = hits.offsets[items][item] + 1 + other - hits.first[items][item]
+    at = [torch.from_numpy(index).to(scores.device) for index in (slot, item, other - others.start)]
+    hits.thresholds[at[0]] = scores[at[1], at[2]]
+
+
+def _set_strict_thresholds(hits: _Hits) -> None:
+    starts = hits.offsets[:-1][np.diff(hits.offsets) > 0]
+    if len(starts):
+        best = np.maximum.reduceat(hits.thresholds.cpu().numpy(), starts)
+        above = torch.from_numpy(np.nextafter(best, np.float32(np.inf)))
+        hits.thresholds[torch.from_numpy(starts)] = above.to(hits.thresholds.device)
+
+
+def _padded(hits: _Hits, items: slice) -> tuple[Tensor, Tensor]:
+    """The items' thresholds as a table (items, most), +inf in empty places; and which are taken."""
+    sizes = np.diff(hits.offsets[items.start : items.stop + 1])
+    device = hits.thresholds.device
+    places = torch.arange(int(sizes.max()), device=device)
+    taken = places < torch.from_numpy(sizes).to(device)[:, None]
+    table = torch.full(taken.shape, torch.inf, device=device)
+    table[taken] = hits.thresholds[hits.offsets[items.start] : hits.offsets[items.stop]]
+    return taken, table
+
+
+def _add(hits: _Hits, items: slice, counts: Tensor) -> None:
+    own = slice(hits.offsets[items.start], hits.offsets[items.stop])
+    hits.counts[own] += counts.to(torch.int32)
+
+
+def _most_thresholds(hits: _Hits) -> int:
+    return int(np.diff(hits.offsets).max())
+
+
+def _ranks(hits: _Hits, queries: Side, gallery_size: int) -> Ranks:
+    """From "how many items score at least as much" to ranks, an irrelevant item first in a tie."""
+    sizes = hits.last - hits.first
+    answered = sizes > 0
+    sizes = sizes[answered]
+    counts = hits.counts.cpu().numpy()
+    strict = hits.offsets[:-1][answered]
+    starts = np.cumsum(sizes) - sizes
+    # One sort of all queries' counts: each query's lie in a range of its own.
+    base = np.repeat(np.arange(len(sizes)) * (gallery_size + 1), sizes)
+    keys = np.sort(np.delete(counts, strict).astype(np.int64) + base)
+    # Positives of equal score have equal counts; the last one's place says how many those include.
+    ends = np.flatnonzero(np.append(np.diff(keys) != 0, True)) if len(keys) else starts
+    last_equal = np.repeat(ends, np.diff(ends, prepend=-1)) - np.repeat(starts, sizes)
+    irrelevant = keys - base - (last_equal + 1)
+    ranks = irrelevant + np.arange(len(keys)) - np.repeat(starts, sizes) + 1
+    tied = irrelevant[starts] > counts[strict]
+    return Ranks(queries.order[answered], sizes, ranks, tied)
+
+
+def _device(rows: Side, columns: Side) -> torch.device:
+    """Where the products are made: on the first side that is not on the CPU, else there."""
+    for side in (rows, columns):
+        if isinstance(side.features, Tensor) and side.features.device.type != "cpu":
+            return side.features.device
+    return torch.device("cpu")
+
+
+@contextmanager
+def _float32_products(device: torch.device) -> Iterator[None]:
+    """No gradient, no autocast, no tf32 or bf16 inside products: they would change ranks."""
+    on_cpu: Any = torch.backends.mkldnn
+    backends = (torch.backends.cuda.matmul, on_cpu.matmul)
+    before = [backend.fp32_precision for backend in backends]
+    try:
+        for backend in backends:
+            backend.fp32_precision = "ieee"
+        with torch.no_grad(), torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        for backend, precision in zip(backends, before, strict=True):
+            backend.fp32_precision = precision

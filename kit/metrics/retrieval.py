@@ -1,0 +1,389 @@
+"""Retrieval by cosine similarity: recall@K, median rank, mAP in two conventions, precision-recall.
+
+An item of the gallery is relevant to a query ("a positive") when their labels are equal; a query
+may have any number of positives. An irrelevant item with the same score as a positive ranks before
+it, so that scores do not depend on the order of the gallery and a collapsed model cannot look good.
+
+Everything follows from the ranks of the positives, r_0 < r_1 < ... (from 1), of each query:
+
+* recall@K: the share of queries with r_0 <= K; median rank: of r_0
+* AP = mean over j of (j + 1) / r_j
+* AP_cmpm = mean over j of j / r_j, where r_0 = 1 counts 1: a hit does not count itself unless it
+  is first. This is the convention that fits the mAP of the ITMeetsAL paper's Tables 4-6; with one
+  positive it equals recall@1, with five it is at most 74.33 percent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kit.metrics.ranks import Features, Integers, Ranks, Side, ranks_both_ways, ranks_of_positives
+
+Floats = NDArray[np.float64]
+Labels = Sequence[int] | NDArray[np.integer] | Tensor
+
+RECALL_LEVELS = np.linspace(0, 1, 11)
+
+
+class Curve(NamedTuple):
+    """`recall` and `precision` (gallery,) at ranks 1, 2, ...: means over queries, from 0 to 1.
+
+    Recall is here the share of a query's positives found so far, as in a precision-recall curve.
+    """
+
+    recall: Floats
+    precision: Floats
+
+
+class PerQuery(NamedTuple):
+    """What each query with positives got, for paired comparisons of two models; arrays (queries,).
+
+    `query` is the row of the query features, ascending; `positives` how many positives it has;
+    `best_rank` the best one's rank, from 1; `average_precision` and `average_precision_cmpm` in
+    percent; `tied` whether an irrelevant item has the best positive's score.
+    """
+
+    query: Integers
+    positives: Integers
+    best_rank: Integers
+    average_precision: Floats
+    average_precision_cmpm: Floats
+    tied: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class RetrievalScores:
+    """Scores of one direction: means over the queries that have a positive (of folds: over folds).
+
+    Attributes:
+        recall: percent of queries with a positive among the first K, by K.
+        median_rank: median rank of the best positive, from 1.
+        map: mean average precision, percent.
+        map_cmpm: the same where a hit does not count itself unless it is first, percent.
+        curve: mean recall and mean precision at each rank, 0 to 1.
+        interpolated: (11,) best precision on the mean curve at recall of at least 0, 0.1, ..., 1.
+        area: under the mean curve by trapezoids, which starts at recall 0 with the first rank's
+            precision; 0 to 1.
+        tied_share: share of queries whose best positive ties with an irrelevant item, 0 to 1.
+        queries_without_positive: rows of the query features that no score includes.
+        per_query: the numbers behind the means.
+
+    """
+
+    recall: dict[int, float]
+    median_rank: float
+    map: float
+    map_cmpm: float
+    curve: Curve = field(repr=False)
+    interpolated: Floats = field(repr=False)
+    area: float
+    tied_share: float
+    queries_without_positive: tuple[int, ...] = field(repr=False)
+    per_query: PerQuery = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class CrossModalScores:
+    """Images as queries among texts, and texts as queries among images."""
+
+    image_to_text: RetrievalScores
+    text_to_image: RetrievalScores
+
+
+def evaluate_retrieval(
+    query_features: Features,
+    gallery_features: Features,
+    query_labels: Labels,
+    gallery_labels: Labels,
+    *,
+    ks: Sequence[int] = (1, 5, 10),
+) -> RetrievalScores:
+    """Score each query's ranking of the gallery by cosine similarity.
+
+    Products are float32 (never tf32), on the GPU where a side is there. Neither the score matrix
+    nor a copy of the features is ever whole in memory.
+
+    Args:
+        query_features: (queries, dim), numpy or torch, any real dtype; rows of any length but 0.
+        gallery_features: (gallery, dim), likewise.
+        query_labels: (queries,) integers.
+        gallery_labels: (gallery,) integers; equal labels are relevant to each other.
+        ks: the K of recall@K, each in 1..gallery.
+
+    Returns:
+        The means over all queries that have a positive; the others are listed.
+
+    Raises:
+        ValueError: features that are not two-dimensional, are empty or of unequal width; a row that
+            is zero or not finite; labels that are not one integer per row; a K outside 1..gallery;
+            no query with a positive.
+
+    A list whose second, fourth and fifth item are relevant has AP = (1/2 + 2/4 + 3/5) / 3 and
+    AP_cmpm = (0/2 + 1/4 + 2/5) / 3:
+
+    >>> gallery = np.array([[1, 0], [4, 1], [3, 1], [2, 1], [1, 1]])
+    >>> scores = evaluate_retrieval(np.array([[5, 0]]), gallery, [1], [0, 1, 0, 1, 1], ks=(1, 2))
+    >>> scores.recall, round(scores.map, 4), round(scores.map_cmpm, 4)
+    ({1: 0.0, 2: 100.0}, 53.3333, 21.6667)
+
+    """
+    name = "evaluate_retrieval"
+    queries = _side(name, "query", query_features, query_labels)
+    gallery = _side(name, "gallery", gallery_features, gallery_labels)
+    _check_widths(name, ("query", queries), ("gallery", gallery))
+    _check_ks(name, ks, len(gallery.order), "gallery")
+    return _scores(name, "query", ks, queries, gallery, ranks_of_positives(queries, gallery))
+
+
+def evaluate_cross_modal(
+    image_features: Features,
+    text_features: Features,
+    image_labels: Labels,
+    text_labels: Labels,
+    *,
+    ks: Sequence[int] = (1, 5, 10),
+    fold_size: int | None = None,
+) -> CrossModalScores:
+    """`evaluate_retrieval` in both directions from one pass over the products.
+
+    Args:
+        image_features: (images, dim), as in `evaluate_retrieval`.
+        text_features: (texts, dim).
+        image_labels: (images,) integers.
+        text_labels: (texts,) integers.
+        ks: the K of recall@K, each at most the number of images and of texts (of a fold).
+        fold_size: with a number, consecutive blocks of that many images, each with the texts of
+            its images' labels, are scored apart and the means over these folds are returned
+            (COCO's five folds of 1K: 1000). `interpolated` and `area` are then those of the mean
+            curve, `per_query` holds the queries of all folds.
+
+    Raises:
+        ValueError: as `evaluate_retrieval`; a `fold_size` that does not divide the number of
+            images; with it, a label whose images lie in two folds or a text whose label no image
+            has.
+
+    """
+    name = "evaluate_cross_modal"
+    images = _side(name, "image", image_features, image_labels)
+    texts = _side(name, "text", text_features, text_labels)
+    _check_widths(name, ("image", images), ("text", texts))
+    folds = _folds(name, images, texts, fold_size)
+    of_images, of_texts = [], []
+    for image_fold, text_fold in folds:
+        _check_ks(name, ks, len(image_fold.order), "image")
+        _check_ks(name, ks, len(text_fold.order), "text")
+        to_text, to_image = ranks_both_ways(image_fold, text_fold)
+        of_images.append(_scores(name, "image", ks, image_fold, text_fold, to_text))
+        of_texts.append(_scores(name, "text", ks, text_fold, image_fold, to_image))
+    if fold_size is None:
+        return CrossModalScores(of_images[0], of_texts[0])
+    return CrossModalScores(_mean_over_folds(of_images), _mean_over_folds(of_texts))
+
+
+def _scores(
+    name: str, asking: str, ks: Sequence[int], queries: Side, gallery: Side, blocks: Iterable[Ranks]
+) -> RetrievalScores:
+    """Means over queries of what follows from the positives' ranks."""
+    size = len(gallery.order)
+    found, recalled = np.zeros(size), np.zeros(size)
+    parts = []
+    for block in blocks:
+        index = block.ranks - 1
+        found += np.bincount(index, minlength=size)
+        recalled += np.bincount(index, np.repeat(1 / block.sizes, block.sizes), minlength=size)
+        parts.append(_per_query(block))
+    per_query = _joined(parts)
+    answered = len(per_query.query)
+    without = np.setdiff1d(queries.order, per_query.query)
+    if answered == 0:
+        raise ValueError(
+            f"{name}: expected {asking}_labels that some item on the other side has too, "
+            f"got none among {len(without)} queries"
+        )
+    curve = Curve(
+        recall=np.cumsum(recalled) / answered,
+        precision=np.cumsum(found) / np.arange(1, size + 1) / answered,
+    )
+    return RetrievalScores(
+        recall={int(k): float(100 * np.mean(per_query.best_rank <= k)) for k in ks},
+        median_rank=float(np.median(per_query.best_rank)),
+        map=float(per_query.average_precision.mean()),
+        map_cmpm=float(per_query.average_precision_cmpm.mean()),
+        curve=curve,
+        interpolated=_interpolated(curve),
+        area=_area(curve),
+        tied_share=float(per_query.tied.mean()),
+        queries_without_positive=tuple(without.tolist()),
+        per_query=per_query,
+    )
+
+
+def _per_query(block: Ranks) -> PerQuery:
+    starts = np.cumsum(block.sizes) - block.sizes
+    before = np.arange(len(block.ranks)) - np.repeat(starts, block.sizes)  # positives ranked before
+    cmpm = np.where(block.ranks == 1, 1.0, before / block.ranks)
+    precision = (before + 1) / block.ranks
+    return PerQuery(
+        query=block.queries,
+        positives=block.sizes,
+        best_rank=block.ranks[starts],
+        average_precision=100 * _segment_means(precision, starts, block.sizes),
+        average_precision_cmpm=100 * _segment_means(cmpm, starts, block.sizes),
+        tied=block.tied,
+    )
+
+
+def _segment_means(values: Floats, starts: Integers, sizes: Integers) -> Floats:
+    return np.add.reduceat(values, starts) / sizes if len(starts) else np.zeros(0)
+
+
+def _joined(parts: Sequence[PerQuery]) -> PerQuery:
+    ascending = np.argsort(np.concatenate([part.query for part in parts]))
+    columns: list[Any] = [np.concatenate(arrays)[ascending] for arrays in zip(*parts, strict=True)]
+    return PerQuery(*columns)
+
+
+def _interpolated(curve: Curve) -> Floats:
+    best_from_here = np.maximum.accumulate(curve.precision[::-1])[::-1]
+    # A mean of shares such as 1/3 may miss 1 by a rounding.
+    return best_from_here[np.searchsorted(curve.recall, RECALL_LEVELS - 1e-9)]
+
+
+def _area(curve: Curve) -> float:
+    recall = np.concatenate([[0.0], curve.recall])
+    precision = np.concatenate([curve.precision[:1], curve.precision])
+    return float(np.trapezoid(precision, recall))
+
+
+def _folds(name: str, images: Side, texts: Side, fold_size: int | None) -> list[tuple[Side, Side]]:
+    """Blocks of consecutive images, each with the texts of its labels."""
+    if fold_size is None:
+        return [(images, texts)]
+    count = len(images.order)
+    if isinstance(fold_size, bool) or not isinstance(fold_size, int | np.integer):
+        raise ValueError(f"{name}: expected fold_size to be an integer or None, got {fold_size!r}")
+    if fold_size < 1 or count % fold_size:
+        raise ValueError(
+            f"{name}: expected a fold_size that divides {count} images, got {fold_size}"
+        )
+    fold_of_image = images.order // fold_size
+    straddling = (np.diff(images.labels) == 0) & (np.diff(fold_of_image) != 0)
+    if straddling.any():
+        raise ValueError(
+            f"{name}: expected the images of a label in one fold of {fold_size}, got label "
+            f"{images.labels[1:][straddling][0]} of image_labels in two"
+        )
+    place = np.searchsorted(images.labels, texts.labels).clip(max=count - 1)
+    unknown = images.labels[place] != texts.labels
+    if unknown.any():
+        raise ValueError(
+            f"{name}: expected every text in the fold of its label's images, got label "
+            f"{texts.labels[unknown][0]} of text_labels that no image has"
+        )
+    fold_of_text = fold_of_image[place]
+    return [
+        (images.part(fold_of_image == fold), texts.part(fold_of_text == fold))
+        for fold in range(count // fold_size)
+    ]
+
+
+def _mean_over_folds(folds: Sequence[RetrievalScores]) -> RetrievalScores:
+    curve = _mean_curve([scores.curve for scores in folds])
+    return RetrievalScores(
+        recall={k: float(np.mean([scores.recall[k] for scores in folds])) for k in folds[0].recall},
+        median_rank=float(np.mean([scores.median_rank for scores in folds])),
+        map=float(np.mean([scores.map for scores in folds])),
+        map_cmpm=float(np.mean([scores.map_cmpm for scores in folds])),
+        curve=curve,
+        interpolated=_interpolated(curve),
+        area=_area(curve),
+        tied_share=float(np.mean([scores.tied_share for scores in folds])),
+        queries_without_positive=tuple(
+            sorted(row for scores in folds for row in scores.queries_without_positive)
+        ),
+        per_query=_joined([scores.per_query for scores in folds]),
+    )
+
+
+def _mean_curve(curves: Sequence[Curve]) -> Curve:
+    """Folds differ in texts: beyond its last rank a list goes on with nothing relevant."""
+    ranks = np.arange(1, max(len(curve.recall) for curve in curves) + 1)
+    recall, precision = np.zeros(len(ranks)), np.zeros(len(ranks))
+    for curve in curves:
+        last = np.minimum(ranks, len(curve.recall))
+        recall += curve.recall[last - 1] / len(curves)
+        precision += curve.precision[last - 1] * (last / ranks) / len(curves)
+    return Curve(recall, precision)
+
+
+def _side(name: str, side: str, features: Features, labels: Labels) -> Side:
+    """Check one side's input; sort its items by label and measure its rows."""
+    if not isinstance(features, Tensor):
+        features = np.asarray(features)
+    if features.ndim != 2 or 0 in features.shape:
+        raise ValueError(
+            f"{name}: expected {side}_features of shape (items, dim), neither of them 0, "
+            f"got {tuple(features.shape)}"
+        )
+    if not _is_real(features):
+        raise ValueError(f"{name}: expected real numbers in {side}_features, got {features.dtype}")
+    array = labels.detach().cpu().numpy() if isinstance(labels, Tensor) else np.asarray(labels)
+    if array.shape != (len(features),) or array.dtype.kind not in "iu":
+        raise ValueError(
+            f"{name}: expected {side}_labels to be one integer for each of {len(features)} rows of "
+            f"{side}_features, got shape {array.shape} and dtype {array.dtype}"
+        )
+    norms = _norms(features)
+    for problem, wrong in (("not finite", ~norms.isfinite()), ("zero", norms == 0)):
+        if wrong.any():
+            first = int(wrong.nonzero()[0])
+            raise ValueError(
+                f"{name}: expected finite rows that are not zero in {side}_features, got "
+                f"{int(wrong.sum())} rows that are {problem}, the first is row {first}"
+            )
+    order = np.argsort(array, kind="stable").astype(np.int64)
+    return Side(features, norms, order, array.astype(np.int64)[order])
+
+
+def _is_real(features: Features) -> bool:
+    if isinstance(features, Tensor):
+        return not features.is_complex() and features.dtype != torch.bool
+    return features.dtype.kind in "fiu"
+
+
+@torch.no_grad()
+def _norms(features: Features, block: int = 4096) -> Tensor:
+    """Measure the rows: (items,) float64 on the CPU, not finite where a number of a row is not."""
+    norms = []
+    for start in range(0, len(features), block):
+        rows = features[start : start + block]
+        # A copy, because torch warns of numpy arrays that cannot be written to.
+        rows = rows if isinstance(rows, Tensor) else torch.from_numpy(rows.astype(np.float64))
+        norms.append(torch.linalg.vector_norm(rows.to(torch.float64), dim=1).cpu())
+    return torch.cat(norms)
+
+
+def _check_widths(name: str, one: tuple[str, Side], other: tuple[str, Side]) -> None:
+    (first, a), (second, b) = one, other
+    if a.features.shape[1] != b.features.shape[1]:
+        raise ValueError(
+            f"{name}: {first}_features {tuple(a.features.shape)} and {second}_features "
+            f"{tuple(b.features.shape)} must have the same width"
+        )
+
+
+def _check_ks(name: str, ks: Sequence[int], size: int, side: str) -> None:
+    """Every K an integer that the gallery, `side`, can fill."""
+    integers = all(isinstance(k, int | np.integer) and not isinstance(k, bool) for k in ks)
+    if len(ks) == 0 or not integers or min(ks) < 1 or max(ks) > size:
+        raise ValueError(
+            f"{name}: expected ks to be integers in 1..{size}, the number of {side} items to rank, "
+            f"got {tuple(ks)}"
+        )

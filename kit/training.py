@@ -1,0 +1,277 @@
+"""The loop: alternating turns of optimisers within a step. It knows no paper.
+
+A method says three things of each turn: what moves (an optimizer), down what (named terms), how
+often. `fit` is a generator of plain records; whoever reads them may print, draw, save, pause, or
+stop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, Protocol, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+Batch = TypeVar("Batch", bound=tuple[Tensor, ...])
+Features = TypeVar("Features", bound=tuple[Tensor, ...])
+Loaded = TypeVar("Loaded", bound=tuple[Tensor, ...], covariant=True)
+
+
+@dataclass(frozen=True)
+class Turn(Generic[Features, Batch]):
+    """One optimizer's turn within a step.
+
+    Args:
+        name: what messages call it.
+        optimizer: what it holds is what moves; there is no second list.
+        terms: features and batch to weighted terms by name; their sum is descended. No terms: no
+            move.
+        every: the turn comes at each `every`-th step, counted across epochs.
+
+    """
+
+    name: str
+    optimizer: Optimizer
+    terms: Callable[[Features, Batch], dict[str, Tensor]]
+    every: int = 1
+
+
+class Method(Protocol[Features, Batch]):
+    """What `fit` trains. Features and batches are named tuples of tensors."""
+
+    @property
+    def networks(self) -> nn.ModuleDict:
+        """Everything with parameters or buffers."""
+        ...
+
+    @property
+    def optimizers(self) -> Mapping[str, Optimizer]:
+        """Built once; what each holds is what its turn moves."""
+        ...
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Set what depends on the epoch: learning rates."""
+
+    def encode(self, batch: Batch) -> Features:
+        """Once a step, with its graph; all turns of the step share it."""
+        ...
+
+    def turns(self, epoch: int) -> Sequence[Turn[Features, Batch]]:
+        """The turns of each step, in order."""
+        ...
+
+    def meters(self, features: Features, batch: Batch) -> dict[str, Tensor]:
+        """What to watch beside the terms: scalars by name, without gradient."""
+        ...
+
+    def alarms(self, means: Mapping[str, float]) -> Sequence[str]:
+        """What the epoch's mean terms and meters warn of, in words."""
+        ...
+
+    def end_epoch(self, epoch: int) -> None:
+        """What a method does between epochs."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands: epochs done, steps done in the current one, and its sums so far."""
+
+    epoch: int = 0
+    step: int = 0
+    sums: Mapping[str, float] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    def after(self, values: Mapping[str, float]) -> Progress:
+        """One step later."""
+        return replace(
+            self,
+            step=self.step + 1,
+            sums={**self.sums, **{k: self.sums.get(k, 0.0) + v for k, v in values.items()}},
+            counts={**self.counts, **{k: self.counts.get(k, 0) + 1 for k in values}},
+        )
+
+    def means(self) -> dict[str, float]:
+        """The mean of each value over the steps of this epoch that had it."""
+        return {name: total / self.counts[name] for name, total in self.sums.items()}
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step is done: its weighted terms and, at every `meter_every`-th, its meters."""
+
+    progress: Progress
+    values: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """An epoch is done: means of terms and meters, validation scores, alarms in words."""
+
+    progress: Progress
+    epoch: int
+    means: dict[str, float]
+    scores: dict[str, float]
+    alarms: tuple[str, ...]
+
+
+Record = Step | Epoch
+
+
+class Loader(Protocol[Loaded]):
+    """Batches of an epoch, a pure function of the epoch: `skip` leaves the first ones out."""
+
+    def __len__(self) -> int: ...
+
+    def epoch(self, epoch: int, *, skip: int = 0) -> Iterable[Loaded]:
+        """The batches of `epoch` from number `skip` on."""
+        ...
+
+
+def fit(
+    method: Method[Features, Any],
+    loader: Loader[Any],
+    *,
+    epochs: int,
+    start: Progress | None = None,
+    evaluate: Callable[[], dict[str, float]] | None = None,
+    precision: str = "float32",
+    meter_every: int = 10,
+) -> Iterator[Record]:
+    """Train until `epochs` epochs are done, and say so step by step.
+
+    Args:
+        method: what is trained, on the device where its networks are.
+        loader: its batches.
+        epochs: how many epochs in all, those before `start` included.
+        start: where to go on; the beginning if not given.
+        evaluate: validation scores, asked for after each epoch in evaluation mode, without
+            gradient.
+        precision: ``"float32"``, or ``"bfloat16"``: `encode` runs under autocast, features and
+            losses stay in float32.
+        meter_every: meters and gradient shares are taken at each such step, and at an epoch's
+            first.
+
+    Yields:
+        A `Step` after each step, an `Epoch` after each epoch.
+
+    Raises:
+        ValueError: an unknown precision.
+        FloatingPointError: a term that is nan or infinite; it names the term, the turn, the epoch
+            and step.
+
+    """
+    if precision not in ("float32", "bfloat16"):
+        raise ValueError(f"fit: precision must be 'float32' or 'bfloat16', got {precision!r}")
+    device = next(method.networks.parameters()).device
+    progress = start or Progress()
+    for epoch in range(progress.epoch, epochs):
+        method.begin_epoch(epoch)
+        method.networks.train()
+        turns = method.turns(epoch)
+        for batch in loader.epoch(epoch, skip=progress.step):
+            batch = _to(batch, device)
+            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16"):
+                features = method.encode(batch)
+            features = type(features)(*(part.float() for part in features))
+            watched = progress.step % meter_every == 0
+            values: dict[str, Tensor] = {}
+            if watched:
+                with torch.no_grad():
+                    values |= method.meters(features, batch)
+            step = epoch * len(loader) + progress.step + 1
+            for turn in turns:
+                if step % turn.every == 0:
+                    values |= _take(turn, features, batch, shares=watched, where=(epoch, step))
+            numbers = _numbers(values)
+            progress = progress.after(numbers)
+            yield Step(progress, numbers)
+        method.end_epoch(epoch)
+        scores: dict[str, float] = {}
+        if evaluate is not None:
+            with evaluating(method.networks):
+                scores = evaluate()
+        means = progress.means()
+        alarms = tuple(method.alarms(means))
+        progress = Progress(epoch + 1)
+        yield Epoch(progress, epoch, means, scores, alarms)
+
+
+def _take(
+    turn: Turn[Features, Any],
+    features: Features,
+    batch: Any,
+    *,
+    shares: bool,
+    where: tuple[int, int],
+) -> dict[str, Tensor]:
+    """Descend the sum of a turn's terms with what its optimizer holds."""
+    terms = turn.terms(features, batch)
+    if not terms:
+        return {}
+    finite = torch.stack([term.detach() for term in terms.values()]).isfinite().tolist()
+    for (name, term), fine in zip(terms.items(), finite, strict=True):
+        if not fine:
+            epoch, step = where
+            raise FloatingPointError(
+                f"fit: term {name!r} of turn {turn.name!r} is {term.item()} "
+                f"at epoch {epoch}, step {step}"
+            )
+    values = {name: term.detach() for name, term in terms.items()}
+    if shares and len(terms) > 1:
+        values |= _gradient_shares(terms, features)
+    parameters = [p for group in turn.optimizer.param_groups for p in group["params"]]
+    turn.optimizer.zero_grad()
+    torch.stack(list(terms.values())).sum().backward(inputs=parameters)
+    turn.optimizer.step()
+    return values
+
+
+def _gradient_shares(
+    terms: Mapping[str, Tensor], features: tuple[Tensor, ...]
+) -> dict[str, Tensor]:
+    """Each term's share of the sum of the gradient norms that the terms send into the features."""
+    inputs = [part for part in features if part.requires_grad]
+    norms: dict[str, Tensor] = {}
+    for name, term in terms.items():
+        gradients = torch.autograd.grad(term, inputs, retain_graph=True, allow_unused=True)
+        sent = [gradient.square().sum() for gradient in gradients if gradient is not None]
+        if sent:
+            norms[name] = torch.stack(sent).sum().sqrt()
+    total = sum(norms.values(), start=torch.zeros(())).clamp_min(torch.finfo(torch.float32).tiny)
+    return {f"share/{name}": norm / total for name, norm in norms.items()}
+
+
+@contextlib.contextmanager
+def evaluating(networks: nn.Module) -> Iterator[None]:
+    """Evaluate without gradient; every module's mode is restored as it was found."""
+    modes = {module: module.training for module in networks.modules()}
+    networks.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def scale_learning_rates(optimizer: Optimizer, factor: float) -> None:
+    """Set each group's rate to `factor` times the one it was built with."""
+    for group in optimizer.param_groups:
+        group.setdefault("initial_lr", group["lr"])
+        group["lr"] = group["initial_lr"] * factor
+
+
+def _to(batch: Any, device: torch.device) -> Any:
+    return type(batch)(*(part.to(device, non_blocking=True) for part in batch))
+
+
+def _numbers(values: Mapping[str, Tensor]) -> dict[str, float]:
+    """All values in one transfer: each `.item()` alone would wait for the GPU."""
+    if not values:
+        return {}
+    numbers = torch.stack([value.detach().float() for value in values.values()]).tolist()
+    return dict(zip(values, numbers, strict=True))

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from kit.figures import embedding_map
+from kit.figures.look import pair_colours
+
+EPOCHS, PAIRS = 10, 40
+NAMES = [f"pair {at}" for at in range(PAIRS)]
+
+
+def points(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(EPOCHS, PAIRS, 2)).astype(np.float32)
+
+
+@pytest.fixture
+def figure() -> go.Figure:
+    return embedding_map(points(0), points(1), NAMES)
+
+
+def test_shape_is_the_modality_and_colour_the_pair(figure: go.Figure) -> None:
+    lines, images, texts = figure.data
+    assert lines.mode == "lines"
+    assert (images.marker.symbol, texts.marker.symbol) == ("triangle-up", "circle")
+    assert list(images.marker.color) == list(texts.marker.color)
+    assert len(set(images.marker.color)) == PAIRS
+    assert list(images.text) == list(texts.text) == NAMES
+
+
+def test_each_frame_holds_its_epoch_and_the_last_is_shown(figure: go.Figure) -> None:
+    assert [frame.name for frame in figure.frames] == [str(epoch) for epoch in range(EPOCHS)]
+    for epoch, frame in enumerate(figure.frames):
+        _, images, texts = frame.data
+        np.testing.assert_array_equal(images.x, points(0)[epoch, :, 0])
+        np.testing.assert_array_equal(texts.y, points(1)[epoch, :, 1])
+        assert list(frame.traces) == [0, 1, 2]
+    np.testing.assert_array_equal(figure.data[1].y, points(0)[-1, :, 1])
+    assert figure.data[1].x.dtype == np.float32
+
+
+def test_lines_join_the_pairs_and_only_them(figure: go.Figure) -> None:
+    for trace, epoch in ((figure.data[0], EPOCHS - 1), (figure.frames[3].data[0], 3)):
+        x = np.reshape(trace.x, (PAIRS, 3))
+        np.testing.assert_array_equal(x[:, 0], points(0)[epoch, :, 0])
+        np.testing.assert_array_equal(x[:, 1], points(1)[epoch, :, 0])
+        assert np.isnan(x[:, 2]).all()
+
+
+def test_the_slider_has_a_step_per_epoch_and_stands_at_the_last(figure: go.Figure) -> None:
+    (slider,) = figure.layout.sliders
+    assert slider.active == EPOCHS - 1
+    assert [step.args[0] for step in slider.steps] == [(frame.name,) for frame in figure.frames]
+    assert {step.method for step in slider.steps} == {"animate"}
+
+
+def test_axes_hold_every_epoch_and_keep_their_scale() -> None:
+    wide = 2 * points(1)  # the sentences lie around the images
+    figure = embedding_map(points(0), wide, NAMES)
+    both = np.concatenate([points(0), wide]).reshape(-1, 2)
+    for axis, column in ((figure.layout.xaxis, 0), (figure.layout.yaxis, 1)):
+        assert axis.range[0] < both[:, column].min()
+        assert axis.range[1] > both[:, column].max()
+    assert figure.layout.yaxis.scaleanchor == "x"
+    assert all(frame.layout.xaxis.range is None for frame in figure.frames)
+
+
+def test_given_epochs_name_the_steps_and_one_epoch_needs_no_slider() -> None:
+    figure = embedding_map(points(0)[:2], points(1)[:2], NAMES, epochs=[5, 9])
+    assert [step.label for step in figure.layout.sliders[0].steps] == ["5", "9"]
+    assert not embedding_map(points(0)[:1], points(1)[:1], NAMES).layout.sliders
+
+
+def test_hover_texts_are_escaped_and_broken_at_words() -> None:
+    caption = "<b>bold</b> & " + "word " * 20
+    figure = embedding_map(points(0)[:, :1], points(1)[:, :1], [caption])
+    text = figure.data[1].text[0]
+    assert text.startswith("&lt;b>bold&lt;/b> &amp; word")
+    assert max(len(line) for line in text.split("<br>")) <= 75
+    assert text.count("word") == 20
+
+
+def test_it_is_small_and_asks_for_nothing_from_a_network(figure: go.Figure) -> None:
+    text = figure.to_json()
+    assert "http" not in text
+    assert len(text) < 60_000  # ten epochs of forty pairs as float32, not as lists
+
+
+def test_errors_are_named() -> None:
+    a, b = points(0), points(1)
+    with pytest.raises(ValueError, match=r"must have the same shape .* \(10, 40, 2\) and \(10, 39"):
+        embedding_map(a, b[:, :39], NAMES)
+    with pytest.raises(ValueError, match=r"must have the same shape"):
+        embedding_map(a[0], b[0], NAMES)
+    with pytest.raises(
+        ValueError, match=r"embedding_map: expected one name per pair \(40\), got 3"
+    ):
+        embedding_map(a, b, NAMES[:3])
+    with pytest.raises(ValueError, match=r"embedding_map: expected 10 different epochs"):
+        embedding_map(a, b, NAMES, epochs=[1, 2])
+    with pytest.raises(ValueError, match=r"embedding_map: expected 10 different epochs"):
+        embedding_map(a, b, NAMES, epochs=[1] * 10)
+    a[3, 4, 0] = np.nan
+    with pytest.raises(ValueError, match=r"image_points and text_points must be finite"):
+        embedding_map(a, b, NAMES)
+
+
+def test_colours_of_pairs_differ_and_neighbours_are_far_apart() -> None:
+    colours = pair_colours(40)
+    assert len(set(colours)) == 40
+    rgb = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in colours])
+    for apart in (1, 2, 3):
+        assert np.linalg.norm(rgb[apart:] - rgb[:-apart], axis=1).min() > 50

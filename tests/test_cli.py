@@ -1,0 +1,87 @@
+"""The command line: what it hands on, what it refuses, how it ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from report_notebooks import write_notebook
+
+from kit.cli import main
+
+
+def report(*arguments: object) -> Any:
+    return CliRunner().invoke(main, ["report", *map(str, arguments)])
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What reaches `make_report`; it gives back a finished notebook."""
+    asked: dict[str, Any] = {"outcome": {"state": "finished"}}
+
+    def make(plan: Any, *, again: bool) -> dict[str, Any]:
+        asked.update(plan=plan, again=again)
+        return {"notebooks": {"a.ipynb": asked["outcome"]}}
+
+    monkeypatch.setattr("kit.reports.make_report", make)
+    return asked
+
+
+def test_values_scale_and_folder_are_handed_on(tmp_path: Path, asked: dict[str, Any]) -> None:
+    notebook = write_notebook(tmp_path / "a.ipynb", parameters="seed = 0\nout = ''\nrate = 0.1")
+    file = tmp_path / "given.yaml"
+    file.write_text("seed: 1\nrate: 1e-3\n")
+    options = ["--parameters", file, "-p", "seed=2", "-p", "seed=5", "--scale", "paper", "--again"]
+    done = report(notebook, *options, "--out", tmp_path / "r")
+    assert done.exit_code == 0, done.output
+    assert done.stdout.splitlines()[-1] == str(tmp_path / "r" / "index.html")
+    plan = asked["plan"]
+    assert (plan.scale, plan.folder, asked["again"]) == ("paper", tmp_path / "r", True)
+    out = str(tmp_path / "r" / "runs" / "a")
+    assert plan.jobs[0].parameters == {"out": out, "seed": 5, "rate": 0.001}
+
+
+def test_default_folder_is_new_and_dated(
+    tmp_path: Path, asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = report(write_notebook(tmp_path / "a.ipynb"))
+    assert done.exit_code == 0
+    assert asked["plan"].folder.parent == tmp_path / "reports"
+    assert asked["plan"].folder.name[:2] == "20"
+    assert asked["again"] is False
+
+
+def test_failed_notebook_ends_with_one(tmp_path: Path, asked: dict[str, Any]) -> None:
+    told = {"cell": None, "name": "DeadKernelError", "message": "Kernel died"}
+    asked["outcome"] = {"state": "failed", "error": told}
+    done = report(write_notebook(tmp_path / "a.ipynb"), "--out", tmp_path / "r")
+    assert done.exit_code == 1
+    assert done.stderr == "a.ipynb failed: DeadKernelError: Kernel died\n"
+    assert done.stdout == f"{tmp_path / 'r' / 'index.html'}\n"
+
+
+def test_refusal_ends_with_two_and_runs_nothing(tmp_path: Path, asked: dict[str, Any]) -> None:
+    notebook = write_notebook(tmp_path / "a.ipynb")
+    done = report(notebook, "-p", "sed=1", "--out", tmp_path / "r")
+    assert done.exit_code == 2
+    assert "a.ipynb: unknown parameter 'sed'; did you mean 'seed'?" in done.stderr
+    assert "plan" not in asked
+    assert not (tmp_path / "r").exists()
+    missing = report(notebook, "--parameters", tmp_path / "no.yaml", "--out", tmp_path / "r")
+    assert (missing.exit_code, "cannot read" in missing.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("text", ["seed", "=1", "my-name=3", "a b=1"])
+def test_values_must_be_name_and_value(tmp_path: Path, text: str) -> None:
+    done = report(tmp_path / "a.ipynb", "-p", text)
+    assert done.exit_code == 2
+    assert f"expected NAME=VALUE, got '{text}'" in done.stderr
+
+
+def test_value_may_hold_an_equals_sign(tmp_path: Path, asked: dict[str, Any]) -> None:
+    notebook = write_notebook(tmp_path / "a.ipynb", parameters="seed = 0\nout = ''\nname = ''")
+    assert report(notebook, "-p", "name=a=b", "--out", tmp_path / "r").exit_code == 0
+    assert asked["plan"].jobs[0].parameters["name"] == "a=b"

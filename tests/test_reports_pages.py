@@ -1,0 +1,172 @@
+"""Pages of a report: made from hand-written executed notebooks; no kernel is started."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from report_notebooks import EVERYTHING
+
+from kit.reports.notebooks import Notebook
+from kit.reports.pages import (
+    for_reading,
+    key_numbers,
+    page_link,
+    write_index_page,
+    write_notebook_page,
+)
+
+CONTENTS = tuple(
+    Notebook(Path(f"/n/{name}"), name, title, {}, "0")
+    for name, title in [
+        ("start_here.ipynb", "Start"),
+        ("itmeetsal/02_second.ipynb", "Sums < products"),
+        ("traps.ipynb", "Traps"),
+    ]
+)
+FIGURE = {
+    "data": [{"type": "scatter", "y": [1, 2]}],
+    "layout": {},
+    "config": {"showSendToCloud": True, "scrollZoom": True},
+}
+
+
+def page(tmp_path: Path, *cells: Any, place: int = 0, error: dict[str, Any] | None = None) -> str:
+    write_notebook_page(new_notebook(cells=cells), CONTENTS[place], CONTENTS, error, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [f"{CONTENTS[place].key}.html"]
+    return (tmp_path / f"{CONTENTS[place].key}.html").read_text()
+
+
+def shown(data: dict[str, Any]) -> Any:
+    return new_code_cell("x", outputs=[new_output("display_data", data=data)])
+
+
+def test_formulas_become_mathml_and_code_stays_code(tmp_path: Path) -> None:
+    html = page(tmp_path, new_markdown_cell(EVERYTHING))
+    assert html.count("<math") == 4
+    assert html.count('<div class="formula">') == 2
+    assert "price $5 and $6" in html
+    assert not re.search(r"\\(mathcal|frac|alpha)", html)
+
+
+def test_hidden_answer_holds_its_text(tmp_path: Path) -> None:
+    html = page(tmp_path, new_markdown_cell(EVERYTHING))
+    (inside,) = re.findall(r"<details>.*?</details>", html, re.DOTALL)
+    assert "It is <math" in inside
+
+
+def test_links_lead_to_pages_of_the_report(tmp_path: Path) -> None:
+    html = page(tmp_path, new_markdown_cell(EVERYTHING))
+    assert '<a href="itmeetsal_02_second.html">the next one</a>' in html
+    assert "04_train" not in html
+    assert "one that is not here" in html
+    assert '<a href="https://example.org/paper">the paper</a>' in html
+
+
+def test_page_link() -> None:
+    keys = {notebook.name: notebook.key for notebook in CONTENTS}
+    second = CONTENTS[1]
+    assert page_link("../traps.ipynb#jsd", second, keys) == "traps.html#jsd"
+    assert page_link("traps.ipynb", second, keys) is None
+    assert page_link("#here", second, keys) == "#here"
+    assert page_link("https://example.org/a.ipynb", second, keys) == "https://example.org/a.ipynb"
+
+
+def test_figure_is_drawn_without_the_upload_button(tmp_path: Path) -> None:
+    html = page(tmp_path, shown({"application/vnd.plotly.v1+json": FIGURE, "text/html": "old"}))
+    assert html.count("Plotly.newPlot") == 1
+    assert '"showSendToCloud": false' in html
+    assert '"displaylogo": false' in html
+    assert '"scrollZoom": true' in html
+    assert ">old<" not in html
+    assert '<script src="plotly.min.js">' in html
+
+
+def test_widgets_become_a_note(tmp_path: Path) -> None:
+    data = {"application/vnd.jupyter.widget-view+json": {"model_id": "7"}, "text/plain": "IntS()"}
+    html = page(tmp_path, shown(data))
+    assert "A live control: open the notebook in JupyterLab" in html
+    assert "model_id" not in html
+    assert "IntS()" not in html
+
+
+def test_nothing_is_loaded_from_elsewhere(tmp_path: Path) -> None:
+    cells = [new_markdown_cell(EVERYTHING), shown({"application/vnd.plotly.v1+json": FIGURE})]
+    html = page(tmp_path, *cells)
+    assert re.findall(r'<(?:script|img|iframe)[^>]* src="([^"]*)"', html) == ["plotly.min.js"]
+    assert "<link" not in html
+    assert "@import" not in html
+
+
+def test_neighbours(tmp_path: Path) -> None:
+    html = page(tmp_path, place=1)
+    assert html.count('<a href="../index.html">All notebooks</a>') == 2
+    assert html.count('<a href="start_here.html">← Start</a>') == 2
+    assert html.count('<a href="traps.html">Traps →</a>') == 2
+    assert "<title>Sums &lt; products</title>" in html
+
+
+def test_failure_is_said_once_and_marked(tmp_path: Path) -> None:
+    banner = {"tags": ["papermill-error-cell-tag"]}
+    error = new_output(
+        "error", ename="ValueError", evalue="a < b", traceback=["\x1b[31mred\x1b[0m"]
+    )
+    cells = [
+        new_markdown_cell("<span>An Exception was encountered</span>", metadata=banner),
+        new_markdown_cell("<span>stopped:</span>", metadata=banner),
+        new_code_cell("fail()", outputs=[error]),
+    ]
+    told = {"cell": 1, "name": "ValueError", "message": "a < b"}
+    html = page(tmp_path, *cells, error=told)
+    assert "An Exception was encountered" not in html
+    assert html.count('id="stopped"') == 1
+    assert "ValueError: a &lt; b" in html
+    assert '<span class="ansi-red-fg">red</span>' in html
+
+
+def test_for_reading_leaves_its_input_alone() -> None:
+    executed = new_notebook(cells=[shown({"application/vnd.plotly.v1+json": FIGURE})])
+    for_reading(executed)
+    assert "application/vnd.plotly.v1+json" in executed.cells[0].outputs[0].data
+
+
+def test_key_numbers() -> None:
+    found = {"a_b": 1.23456, "n": 3, "ok": True, "who": "x" * 41, "list": [1], "in": {"R@1": 2.0}}
+    assert key_numbers(found) == [("a b", "1.235"), ("n", "3"), ("ok", "True"), ("in R@1", "2")]
+    assert key_numbers(None) == []
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> str:
+    results = {f"number_{i}": i for i in range(11)}
+    finished = {"state": "finished", "title": "Start", "seconds": 90.0, "error": None}
+    told = {"cell": 4, "name": "KeyError", "message": "<script>"}
+    failed = {"state": "failed", "title": "Two", "seconds": 3.0, "error": told, "results": None}
+    outcomes = {
+        "start_here.ipynb": finished | {"results": results, "parameters": {"seed": 3}},
+        "itmeetsal/02_second.ipynb": failed | {"parameters": {"out": "/o"}},
+        "traps.ipynb": {"state": "waiting", "title": "Traps"},
+    }
+    summary = {"scale": "smoke", "claim": "no claim", "notebooks": outcomes}
+    keys = {notebook.name: notebook.key for notebook in CONTENTS}
+    write_index_page(tmp_path / "index.html", summary, keys)
+    assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
+    return (tmp_path / "index.html").read_text()
+
+
+def test_index_shows_every_notebook(index: str) -> None:
+    assert "<em>smoke</em>: no claim" in index
+    assert '<a href="pages/start_here.html">Start</a>' in index
+    assert '<a href="pages/itmeetsal_02_second.ipynb">' in index
+    assert re.findall(r'class="card (\w+)"', index) == ["finished", "failed", "waiting"]
+    assert "1.5 min" in index
+    assert "pages/traps" not in index
+
+
+def test_index_shows_numbers_and_errors(index: str) -> None:
+    assert len(re.findall("<dt>number", index)) == 8
+    assert "and 3 more in" in index
+    assert "Cell 4: <code>KeyError: &lt;script&gt;</code>" in index

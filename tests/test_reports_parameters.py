@@ -1,0 +1,207 @@
+"""Parameters of a report: read from the notebook, checked against it, before anything runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from report_notebooks import write_notebook
+
+from kit.reports import find_notebooks, plan_report, read_mapping
+from kit.reports.notebooks import Notebook, new_folder, parameter_defaults, read_notebook
+from kit.reports.parameters import as_type, checked_parameters
+
+EACH_TYPE = """seed = 0  # of everything random
+out = ""  # where the run goes
+rate: float = 1e-3
+flip = True
+corpus = "scenes"
+ks = [1, 5, 10]
+names = []"""
+
+
+@pytest.fixture
+def notebook(tmp_path: Path) -> Notebook:
+    return read_notebook(write_notebook(tmp_path / "train.ipynb", parameters=EACH_TYPE))
+
+
+def test_parameters_cell_is_read_without_running(notebook: Notebook) -> None:
+    assert notebook.defaults == {
+        "seed": 0, "out": "", "rate": 0.001, "flip": True, "corpus": "scenes", "ks": [1, 5, 10],
+        "names": [],
+    }  # fmt: skip
+    assert (notebook.name, notebook.key, notebook.title) == ("train.ipynb", "train", "A notebook")
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "expected"),
+    [
+        ("seed", "7", 7), ("seed", 7, 7), ("seed", "-7", -7),
+        ("rate", "1e-3", 0.001), ("rate", "2", 2.0), ("rate", 2, 2.0), ("rate", 0.5, 0.5),
+        ("flip", "false", False), ("flip", "True", True), ("flip", False, False),
+        ("corpus", "007", "007"), ("corpus", "true", "true"),
+        ("ks", "[1, 2]", [1, 2]), ("ks", [3], [3]), ("ks", [], []), ("names", "[a, b]", ["a", "b"]),
+    ],
+)  # fmt: skip
+def test_values_come_to_the_type_of_the_default(
+    notebook: Notebook, name: str, given: Any, expected: Any
+) -> None:
+    value = checked_parameters(notebook, {name: given})[name]
+    assert value == expected
+    assert type(value) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "kind"),
+    [
+        ("seed", "many", "int"), ("seed", "1.5", "int"), ("seed", 1.0, "int"),
+        ("seed", True, "int"),
+        ("rate", "fast", "float"), ("rate", "nan", "float"), ("rate", float("inf"), "float"),
+        ("rate", False, "float"), ("flip", "yes", "bool"), ("flip", 1, "bool"),
+        ("corpus", 7, "str"), ("corpus", None, "str"),
+        ("ks", "1", "a list of int"), ("ks", "[1, x]", "a list of int"),
+        ("ks", "[1", "a list of int"),
+        ("ks", 1, "a list of int"), ("names", {"a": 1}, "a list"),
+    ],
+)  # fmt: skip
+def test_another_type_is_refused(notebook: Notebook, name: str, given: Any, kind: str) -> None:
+    with pytest.raises(ValueError, match=rf"train\.ipynb: parameter {name} must be {kind} \(def"):
+        checked_parameters(notebook, {name: given})
+
+
+def test_yaml_exponent_without_a_point_is_a_float(tmp_path: Path, notebook: Notebook) -> None:
+    file = tmp_path / "given.yaml"
+    file.write_text("rate: 1e-4\n")
+    assert read_mapping(file) == {"rate": "1e-4"}  # YAML 1.1 reads it as text
+    assert checked_parameters(notebook, read_mapping(file)) == {"rate": 0.0001}
+
+
+def test_inner_lists_keep_their_type() -> None:
+    assert as_type("[[1, 2.5]]", [[0.5]]) == [[1.0, 2.5]]
+
+
+def test_unknown_name_is_refused_with_the_nearest_and_all(notebook: Notebook) -> None:
+    expected = r"'sede'; did you mean 'seed'\? Known: seed, out, rate, flip, corpus, ks, names"
+    with pytest.raises(ValueError, match=expected):
+        checked_parameters(notebook, {"sede": 1})
+    with pytest.raises(ValueError, match=r"unknown parameter 'zzz'\. Known: seed, out"):
+        checked_parameters(notebook, {"zzz": 1})
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("seed = 0\nout = str(1)", "must hold plain literals"),
+        ("seed = 0\nout = (1, 2)", r"must hold plain literals.*got out = \(1, 2\)"),
+        ("seed = 0\nout = None", "must hold plain literals"),
+        ("seed = 0\nout: str", "must hold plain literals"),
+        ("import os\nseed = 0\nout = ''", "must hold plain literals"),
+        ("seed = ", "must hold plain literals"),
+        ("a.seed = 0", "must hold plain literals"),
+        ("seed = 0", r"lacks \['out'\]"),
+    ],
+)
+def test_parameters_cell_with_anything_else_is_refused(source: str, message: str) -> None:
+    with pytest.raises(ValueError, match=rf"kit report: a\.ipynb: its parameters cell {message}"):
+        parameter_defaults(source, "a.ipynb")
+
+
+def test_what_is_no_notebook_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"missing\.ipynb is not a file"):
+        read_notebook(tmp_path / "missing.ipynb")
+    (tmp_path / "text.ipynb").write_text("no json")
+    with pytest.raises(ValueError, match=r"text\.ipynb is not a notebook"):
+        read_notebook(tmp_path / "text.ipynb")
+    plain = write_notebook(tmp_path / "plain.ipynb")
+    plain.write_text(plain.read_text().replace('"parameters"\n', '"other"\n'))
+    with pytest.raises(ValueError, match=r"plain\.ipynb: expected one cell tagged.*found 0"):
+        read_notebook(plain)
+
+
+def test_scale_then_file_then_command_line(tmp_path: Path) -> None:
+    folder = tmp_path / "notebooks"
+    path = write_notebook(folder / "itmeetsal" / "05_train.ipynb", parameters=EACH_TYPE)
+    (folder / "parameters").mkdir()
+    scale = "itmeetsal/05_train.ipynb: {seed: 1, rate: 1e-2, corpus: small}\n"
+    (folder / "parameters" / "smoke.yaml").write_text(scale)
+    report = plan_report([path], tmp_path / "out", scale="smoke", given={"seed": "9", "rate": 0.5})
+    (job,) = report.jobs
+    assert job.notebook.name == "itmeetsal/05_train.ipynb"
+    assert job.parameters == {
+        "out": str(tmp_path / "out" / "runs" / "itmeetsal_05_train"),
+        "seed": 9,
+        "rate": 0.5,
+        "corpus": "small",
+    }
+    with pytest.raises(ValueError, match=r"cannot read .*paper\.yaml"):
+        plan_report([path], tmp_path / "out", scale="paper", given={})
+
+
+def test_all_notebooks_are_checked_and_all_refusals_said(tmp_path: Path) -> None:
+    one = write_notebook(tmp_path / "one.ipynb", parameters="seed = 0\nout = ''\nepochs = 3")
+    two = write_notebook(tmp_path / "two.ipynb")
+    with pytest.raises(ValueError, match="unknown") as caught:
+        plan_report([one, two], tmp_path / "out", given={"epochs": "x", "seed": "y"})
+    lines = str(caught.value).splitlines()
+    assert [line.split(": ")[1] for line in lines] == ["one.ipynb"] * 2 + ["two.ipynb"] * 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_scale_that_names_no_notebook_is_refused(tmp_path: Path) -> None:
+    path = write_notebook(tmp_path / "a.ipynb")
+    (tmp_path / "parameters").mkdir()
+    (tmp_path / "parameters" / "quick.yaml").write_text("b.ipynb: {seed: 1}")
+    with pytest.raises(ValueError, match=r"quick\.yaml: expected notebook: .*got 'b\.ipynb'"):
+        plan_report([path], tmp_path / "out", given={})
+
+
+def test_impossible_plans_are_refused(tmp_path: Path) -> None:
+    one, two = (write_notebook(tmp_path / f"{name}.ipynb") for name in ("one", "two"))
+    with pytest.raises(ValueError, match=r"out='x' was given for 2 notebooks"):
+        plan_report([one, two], tmp_path / "out", given={"out": "x"})
+    with pytest.raises(ValueError, match=r"must differ in name, got \['one'\] twice"):
+        plan_report([one, one], tmp_path / "out", given={})
+    with pytest.raises(ValueError, match=r"scale must be one of .* got 'huge'"):
+        plan_report([one], tmp_path / "out", scale="huge", given={})
+
+
+def test_given_out_is_used(tmp_path: Path) -> None:
+    path = write_notebook(tmp_path / "a.ipynb")
+    (job,) = plan_report([path], tmp_path / "out", given={"out": "mine"}).jobs
+    assert job.parameters == {"out": "mine"}
+
+
+@pytest.mark.parametrize("text", ["- a\n- b", "1: 2", "a: [", "word"])
+def test_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "given.yaml").write_text(text)
+    with pytest.raises(ValueError, match=r"given\.yaml"):
+        read_mapping(tmp_path / "given.yaml")
+
+
+def test_empty_file_gives_nothing(tmp_path: Path) -> None:
+    (tmp_path / "given.yaml").write_text("# nothing yet\n")
+    assert read_mapping(tmp_path / "given.yaml") == {}
+
+
+def test_notebooks_are_found_in_reading_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kit.reports.notebooks.__file__", str(tmp_path / "a" / "b" / "c.py"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"expected notebooks in .*notebooks, found none"):
+        find_notebooks()
+    names = ["traps", "itmeetsal/05_train", "itmeetsal/01_one", "amid/02_two", "start_here"]
+    for name in [*names, ".ipynb_checkpoints/start_here-checkpoint"]:
+        write_notebook(tmp_path / "notebooks" / f"{name}.ipynb")
+    found = [
+        path.relative_to(tmp_path / "notebooks").with_suffix("").as_posix()
+        for path in find_notebooks()
+    ]
+    assert found == ["start_here", "amid/02_two", "itmeetsal/01_one", "itmeetsal/05_train", "traps"]
+
+
+def test_new_folder_is_never_one_that_exists(tmp_path: Path) -> None:
+    first = new_folder(tmp_path)
+    first.mkdir()
+    assert new_folder(tmp_path) != first
