@@ -6,7 +6,7 @@ Losses also share the rule of spec and paper alike that they are computed in flo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -60,6 +60,9 @@ def check_matrices(function: str, **matrices: Tensor) -> None:
     if len({tuple(matrix.shape) for matrix in matrices.values()}) > 1:
         shapes = " and ".join(f"{name} {tuple(m.shape)}" for name, m in matrices.items())
         raise ValueError(f"{function}: {shapes} must have the same shape")
+    if len({matrix.dtype for matrix in matrices.values()}) > 1:
+        dtypes = " and ".join(f"{name} {m.dtype}" for name, m in matrices.items())
+        raise ValueError(f"{function}: {dtypes} must have the same type")
 
 
 def check_labels(function: str, labels: Tensor, *, rows: int, classes: int | None = None) -> None:
@@ -111,3 +114,13 @@ def check_choice(function: str, *, among: tuple[str, ...], **values: str) -> Non
         if value not in among:
             known = " or ".join(repr(word) for word in among)
             raise ValueError(f"{function}: {name} must be {known}, got {value!r}")
+
+
+def some(things: Sequence[object], most: int = 5) -> str:
+    """The first few of a list, for a message.
+
+    >>> some(["a.jpg", "b.jpg", "c.jpg"], most=2)
+    'a.jpg, b.jpg and 1 more'
+    """
+    shown = ", ".join(str(thing) for thing in things[:most])
+    return shown + (f" and {len(things) - most} more" if len(things) > most else "")

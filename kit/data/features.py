@@ -21,9 +21,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from kit.data.pairs import CaptionedImages, _some
+from kit.checks import some
+from kit.data.pairs import CaptionedImages
 from kit.encoders.image import ImageBackbone
-from kit.runs import atomic
+from kit.files import atomic
 from kit.training import evaluating
 
 
@@ -57,7 +58,7 @@ class ImageFeatures:
             bad = (~view.isfinite().all(dim=1)).nonzero().flatten().tolist()
             if bad:
                 raise ValueError(
-                    f"ImageFeatures: {name} must be finite, {len(bad)} rows are not: {_some(bad)}"
+                    f"ImageFeatures: {name} must be finite, {len(bad)} rows are not: {some(bad)}"
                 )
         if self.flipped is not None and self.flipped.shape != self.plain.shape:
             raise ValueError(
@@ -164,14 +165,14 @@ def load_features(path: str | Path, image_names: Sequence[str]) -> ImageFeatures
     twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:
         raise ValueError(
-            f"load_features: {path}: files has {len(twice)} names twice: {_some(twice)}"
+            f"load_features: {path}: files has {len(twice)} names twice: {some(twice)}"
         )
     row = {name: index for index, name in enumerate(names)}
     unknown = [name for name in image_names if name not in row]
     if unknown:
         raise ValueError(
             f"load_features: {path}: {len(unknown)} of {len(image_names)} images have no features: "
-            f"{_some(unknown)}; the file has {_some(names, most=2)}"
+            f"{some(unknown)}; the file has {some(names, most=2)}"
         )
     picked = feat[[row[name] for name in image_names]].astype(np.float32)
     return ImageFeatures(torch.from_numpy(picked))

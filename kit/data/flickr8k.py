@@ -9,8 +9,9 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from kit.checks import some
 from kit.data.images import FolderImages, why_unreadable
-from kit.data.pairs import CaptionedImages, Corpus, _some
+from kit.data.pairs import CaptionedImages, Corpus
 
 IMAGE_FOLDER = "Flicker8k_Dataset"  # the corpus's own spelling
 CAPTIONS_FILE = "Flickr8k.token.txt"
@@ -124,7 +125,7 @@ def _read_splits(folder: Path) -> dict[str, list[str]]:
         if twice:
             raise ValueError(
                 f"flickr8k: {folder / file}: splits must not overlap, "
-                f"{len(twice)} names come again: {_some(twice)}"
+                f"{len(twice)} names come again: {some(twice)}"
             )
     return splits
 
@@ -162,7 +163,7 @@ def _refuse(bad: dict[str, str], orphans: list[str]) -> None:
     if orphans:
         kinds["captions without image"] = orphans
     if kinds:
-        found = "; ".join(f"{len(names)} x {kind}: {_some(names)}" for kind, names in kinds.items())
+        found = "; ".join(f"{len(names)} x {kind}: {some(names)}" for kind, names in kinds.items())
         raise ValueError(
             f"flickr8k: expected every image of the splits with its captions, got {found}. "
             "skip_bad=True leaves them out and lists them in the corpus's notes"

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from kit.checks import some
 from kit.data.images import DECODING_ERRORS, why_unreadable
-from kit.data.pairs import CaptionedImages, Corpus, _some
+from kit.data.pairs import CaptionedImages, Corpus
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -111,7 +112,7 @@ def from_dataset(
     if bad and not skip_bad:
         raise ValueError(
             f"from_dataset: expected a picture and captions in every row, {len(bad)} of "
-            f"{len(used)} rows are bad: {_some(list(bad.values()))}. "
+            f"{len(used)} rows are bad: {some(list(bad.values()))}. "
             "skip_bad=True leaves them out and lists them in the corpus's notes"
         )
     notes += [f"left out, {problem}" for problem in bad.values()]

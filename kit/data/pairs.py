@@ -19,6 +19,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from kit.checks import some
 from kit.data.vocabulary import Vocabulary, pad
 
 
@@ -66,17 +67,17 @@ class CaptionedImages:
             )
         twice = [name for name, times in Counter(self.image_names).items() if times > 1]
         if twice:
-            raise ValueError(f"{where}: image names must be unique, got twice: {_some(twice)}")
+            raise ValueError(f"{where}: image names must be unique, got twice: {some(twice)}")
         described = set(self.caption_images)
         outside = sorted(index for index in described if not 0 <= index < images)
         if outside:
             raise ValueError(
                 f"{where}: captions without an image: indices must lie in 0..{images - 1}, "
-                f"got {_some(outside)}"
+                f"got {some(outside)}"
             )
         silent = [name for index, name in enumerate(self.image_names) if index not in described]
         if silent:
-            raise ValueError(f"{where}: {len(silent)} images without captions: {_some(silent)}")
+            raise ValueError(f"{where}: {len(silent)} images without captions: {some(silent)}")
 
     @property
     def caption_labels(self) -> list[int]:
@@ -106,7 +107,7 @@ class Corpus:
             if shared:
                 raise ValueError(
                     f"Corpus {self.name!r}: {len(shared)} images are in {a.name!r} and in "
-                    f"{b.name!r}: {_some(shared)}"
+                    f"{b.name!r}: {some(shared)}"
                 )
 
     @property
@@ -245,8 +246,3 @@ class PairLoader:
             generator=torch.Generator().manual_seed(epoch),
         )
         return iter(loader)
-
-
-def _some(names: Sequence[object], most: int = 5) -> str:
-    shown = ", ".join(str(name) for name in names[:most])
-    return shown + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -171,4 +171,5 @@ def _split(
         captions=[caption for captions in said for caption in captions],
         caption_images=[row for row, captions in enumerate(said) for _ in captions],
         open_image=Gallery(shown, np.stack([np.asarray(picture) for picture in drawn])),
+        mirrored=False,
     )

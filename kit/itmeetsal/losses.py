@@ -166,14 +166,15 @@ def projection_kl_loss(
             label, as in the work the paper builds on. ``"softmax"``: Equation 8 as printed, the
             softmax of [same label], nearly uniform. There is no default: it is the paper's most
             consequential ambiguity.
-        eps: added to Q inside the logarithm.
+        eps: added to Q inside the logarithm; above 0 with ``"row"``, whose Q has zeros.
 
     Returns:
         A scalar in nats, mean over anchors, sum of both directions; at least 0 up to batch x eps.
         With ``"softmax"`` 0 where each row of A is [same label] plus a constant.
 
     Raises:
-        ValueError: shapes that disagree, labels that are no whole numbers, an unknown `kl_target`.
+        ValueError: shapes that disagree, labels that are no whole numbers, an unknown `kl_target`,
+            ``"row"`` with eps 0.
 
     >>> one = torch.eye(2)
     >>> round(projection_kl_loss(one, one, torch.tensor([0, 1]), kl_target="softmax").item(), 4)
@@ -184,6 +185,8 @@ def projection_kl_loss(
     _check_pairs(name, image_features, text_features, labels)
     check_choice(name, among=("row", "softmax"), kl_target=kl_target)
     check_number(name, at_least=0, eps=eps)
+    if kl_target == "row" and eps == 0:
+        raise ValueError(f"{name}: kl_target 'row' needs eps above 0: Q is 0 at other labels")
     same = _same_label(labels).to(image_features.dtype)
     log_q = F.log_softmax(same, dim=1) if kl_target == "softmax" else F.normalize(same, p=1).log()
     image_to_text = F.log_softmax(projection_lengths(image_features, text_features), dim=1)
@@ -429,6 +432,10 @@ def bidirectional_triplet_loss(
     tensor(2.)
 
     """
+    name = "bidirectional_triplet_loss"
+    _check_pairs(name, image_features, text_features, labels)
+    check_number(name, at_least=0, margin=margin)
+    check_choice(name, among=("include_self", "exclude_self"), intra_positives=intra_positives)
     inter = inter_triplet_loss(image_features, text_features, labels, margin=margin)
     intra = intra_triplet_loss(
         image_features, text_features, labels, margin=margin, positives=intra_positives

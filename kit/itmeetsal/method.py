@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 from torch import Tensor, nn
@@ -36,7 +37,7 @@ from kit.itmeetsal.losses import (
 from kit.itmeetsal.networks import modality_discriminator, reverse_gradient, shared_space
 from kit.training import Turn, scale_learning_rates
 
-Adversary = Literal["unified", "separate", "none"]
+AdversaryName = Literal["unified", "separate", "none"]
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Config:
     triplet_weight: float = 1.0  # L_tr, Equation 14
     kl_weight: float = 1.0  # L_kl, Equation 9
     entropy_weight: float = 1.0  # L_s, Equation 4; with "separate" the reversed L_d as well
-    adversary: Adversary = "unified"  # Figure 4; "separate": Figure 7; "none": no discriminator
+    adversary: AdversaryName = "unified"  # Figure 4; "separate": Figure 7; "none": no discriminator
     kl_target: KLTarget = "row"  # Q of Equation 8; "softmax": as printed
     temperature: float = 4.0  # tau of Equation 11 (5.1, Table 5)
     margin: float = 0.5  # m of Equations 12-13 (5.1)
@@ -111,8 +112,8 @@ class Config:
             raise ValueError(f"{name}: every term has weight 0: nothing would be trained")
         if self.adversary != "none" and self.entropy_weight == 0:
             raise ValueError(
-                f"{name}: adversary {self.adversary!r} with entropy_weight 0 would train a discriminator "
-                "that nobody hears; use adversary='none'"
+                f"{name}: adversary {self.adversary!r} with entropy_weight 0 would train a "
+                "discriminator that nobody hears; use adversary='none'"
             )
 
 
@@ -159,6 +160,13 @@ class SharedFeatures(NamedTuple):
     text: Tensor
 
 
+class Adversary(NamedTuple):
+    """Who plays against the encoders; in Figure 4 both are the one discriminator D."""
+
+    predictor: nn.Module  # whose uncertainty the encoders raise: D, or Figure 7's U
+    classifier: nn.Module  # who tells the modalities apart in its own turn: D, or Figure 7's C
+
+
 class ITMeetsAL:
     """The method as `kit.training.fit` trains it: networks, two optimizers, Algorithm 1's turns.
 
@@ -191,11 +199,17 @@ class ITMeetsAL:
         self.networks = shared_space(
             image_backbone, image_feature_dim, text_encoder, dim=config.dim, classes=classes
         )
+        self.adversary: Adversary | None = None
         if config.adversary == "unified":
-            self.networks["discriminator"] = modality_discriminator(config.dim)
+            discriminator = modality_discriminator(config.dim)
+            self.networks["discriminator"] = discriminator
+            self.adversary = Adversary(discriminator, discriminator)
         elif config.adversary == "separate":
-            self.networks["uncertainty_predictor"] = modality_discriminator(config.dim)
-            self.networks["modality_classifier"] = modality_discriminator(config.dim)
+            predictor = modality_discriminator(config.dim)
+            classifier = modality_discriminator(config.dim)
+            self.networks["uncertainty_predictor"] = predictor
+            self.networks["modality_classifier"] = classifier
+            self.adversary = Adversary(predictor, classifier)
         self.optimizers = self._optimizers()
 
     def _optimizers(self) -> dict[str, Optimizer]:
@@ -214,17 +228,10 @@ class ITMeetsAL:
             lr = c.backbone_learning_rate
             groups.append({"params": backbone, "lr": lr, "weight_decay": c.weight_decay})
         optimizers: dict[str, Optimizer] = {"generator": Adam(groups)}
-        judge = self._judge()
-        if judge is not None:
-            optimizers["discriminator"] = Adam(judge.parameters(), lr=c.learning_rate)
+        if self.adversary is not None:
+            theta_d = self.adversary.classifier.parameters()
+            optimizers["discriminator"] = Adam(theta_d, lr=c.learning_rate)
         return optimizers
-
-    def _judge(self) -> nn.Module | None:
-        """Who tells the modalities apart: D of Figure 4, C of Figure 7, or nobody."""
-        name = {"unified": "discriminator", "separate": "modality_classifier"}
-        return (
-            None if self.config.adversary == "none" else self.networks[name[self.config.adversary]]
-        )
 
     def begin_epoch(self, epoch: int) -> None:
         """Learning rates: 0.94 ** (epoch // 2) of what they were, in every group."""
@@ -255,12 +262,12 @@ class ITMeetsAL:
     def turns(self, epoch: int) -> tuple[Turn[SharedFeatures, PairBatch], ...]:
         """Algorithm 1: the generator at every step, the discriminator at each k-th."""
         generator = Turn("generator", self.optimizers["generator"], self.generator_terms)
-        if self.config.adversary == "none":
+        if self.adversary is None:
             return (generator,)
         return generator, Turn(
             "discriminator",
             self.optimizers["discriminator"],
-            self.discriminator_terms,
+            partial(discriminator_terms, self.adversary.classifier),
             every=self.config.discriminator_every,
         )
 
@@ -269,7 +276,8 @@ class ITMeetsAL:
         c, labels = self.config, batch.labels
         terms: dict[str, Tensor] = {}
         if c.classification_weight or c.imbalance_weight:
-            logits = projected_class_logits(z.image, z.text, self.networks["classifier"].weight)
+            weight: Any = self.networks["classifier"].weight
+            logits = projected_class_logits(z.image, z.text, weight)
             if c.classification_weight:
                 loss = instance_classification_loss(*logits, labels)
                 terms["classification"] = c.classification_weight * loss
@@ -284,31 +292,17 @@ class ITMeetsAL:
         if c.kl_weight:
             loss = projection_kl_loss(*z, labels, kl_target=c.kl_target)
             terms["kl"] = c.kl_weight * loss
-        if c.adversary == "unified":
-            discriminator = self.networks["discriminator"]
-            loss = modality_entropy_loss(discriminator(z.image), discriminator(z.text))
-            terms["entropy"] = c.entropy_weight * loss
-        elif c.adversary == "separate":
-            predictor = self.networks["uncertainty_predictor"]
-            classifier = self.networks["modality_classifier"]
+        if self.adversary is not None:
+            predictor, classifier = self.adversary
             loss = modality_entropy_loss(predictor(z.image), predictor(z.text))
             terms["entropy"] = c.entropy_weight * loss
-            # L_d reversed: the encoders climb what the classifier's own turn descends.
-            loss = modality_classification_loss(
-                classifier(reverse_gradient(z.image)), classifier(reverse_gradient(z.text))
-            )
-            terms["reversed_modality"] = c.entropy_weight * loss
+            if c.adversary == "separate":
+                # L_d reversed: the encoders climb what the classifier's own turn descends.
+                loss = modality_classification_loss(
+                    classifier(reverse_gradient(z.image)), classifier(reverse_gradient(z.text))
+                )
+                terms["reversed_modality"] = c.entropy_weight * loss
         return terms
-
-    def discriminator_terms(self, z: SharedFeatures, batch: PairBatch) -> dict[str, Tensor]:
-        """Lines 15-16: theta_P, theta_E1, theta_E2 are fixed, so the features are detached."""
-        judge = self._judge()
-        assert judge is not None  # this turn exists only beside an adversary
-        return {
-            "modality": modality_classification_loss(
-                judge(z.image.detach()), judge(z.text.detach())
-            )
-        }
 
     def meters(self, z: SharedFeatures, batch: PairBatch) -> dict[str, Tensor]:
         """Norms and alikeness of the features; accuracy and entropy (nats) of who judges them."""
@@ -317,15 +311,11 @@ class ITMeetsAL:
             "text_norm": z.text.norm(dim=1).mean(),
             "alikeness": (_alikeness(z.image) + _alikeness(z.text)) / 2,
         }
-        judge = self._judge()
-        if judge is not None:
-            image, text = judge(z.image), judge(z.text)
-            right = (image.argmax(1) == 0).float().mean() + (text.argmax(1) == 1).float().mean()
+        if self.adversary is not None:
+            predictor, classifier = self.adversary
+            image, text = classifier(z.image).argmax(1), classifier(z.text).argmax(1)
+            right = (image == 0).float().mean() + (text == 1).float().mean()
             watched["discriminator_accuracy"] = right / 2
-            heads = self.networks
-            predictor = (
-                heads["uncertainty_predictor"] if self.config.adversary == "separate" else judge
-            )
             uncertain = entropy(predictor(z.image)).mean() + entropy(predictor(z.text)).mean()
             watched["modality_entropy"] = uncertain / 2
         return watched
@@ -333,28 +323,40 @@ class ITMeetsAL:
     def alarms(self, means: Mapping[str, float]) -> tuple[str, ...]:
         """What an epoch's means warn of, in words."""
         said = []
+        triplet = means.get("triplet", 0.0)
         collapsed = 4 * self.config.margin * self.config.triplet_weight
-        if "triplet" in means and abs(means["triplet"] - collapsed) < 0.01 * collapsed:
+        if "triplet" in means and abs(triplet - collapsed) < 0.01 * collapsed:
             said.append(
-                f"the triplet loss sits at four margins ({means['triplet']:.3f}): positives and hardest "
+                f"the triplet loss sits at four margins ({triplet:.3f}): positives and hardest "
                 "negatives are equally near, the features have collapsed"
             )
-        if means.get("alikeness", 0.0) > 0.95:
+        alikeness = means.get("alikeness", 0.0)
+        if alikeness > 0.95:
             said.append(
-                f"the features collapse: two different ones have a mean cosine of {means['alikeness']:.3f}"
+                f"the features collapse: two different ones have a mean cosine of {alikeness:.3f}"
             )
         if means.get("discriminator_accuracy", 0.5) > 0.99:
             said.append(
-                "the discriminator always wins: its entropy sends hardly any gradient to the encoders"
+                "the discriminator always wins: "
+                "its entropy sends hardly any gradient to the encoders"
             )
         elif means.get("modality_entropy", 0.0) > 0.999 * math.log(2):
             said.append(
-                "the discriminator is at chance: the modalities are confused, or it has stopped learning"
+                "the discriminator is at chance: "
+                "the modalities are confused, or it has stopped learning"
             )
         return tuple(said)
 
     def end_epoch(self, epoch: int) -> None:
         """Nothing comes between epochs."""
+
+
+def discriminator_terms(
+    classifier: nn.Module, z: SharedFeatures, batch: PairBatch
+) -> dict[str, Tensor]:
+    """Lines 15-16: theta_P, theta_E1, theta_E2 are fixed, so the features are detached."""
+    image_logits, text_logits = classifier(z.image.detach()), classifier(z.text.detach())
+    return {"modality": modality_classification_loss(image_logits, text_logits)}
 
 
 def _alikeness(features: Tensor) -> Tensor:

@@ -21,18 +21,10 @@ from torch import Tensor
 from kit.data.image_input import ImageInput, ImageSource
 from kit.data.pairs import CaptionedImages, Corpus, PairLoader, TrainingPairs
 from kit.data.vocabulary import Vocabulary, pad
+from kit.files import atomic, read_json, write_json
 from kit.itmeetsal.method import Config, ITMeetsAL
 from kit.metrics.retrieval import CrossModalScores, evaluate_cross_modal
-from kit.runs import (
-    atomic,
-    code_version,
-    environment,
-    open_run,
-    read_history,
-    read_json,
-    seed_everything,
-    write_json,
-)
+from kit.runs import code_version, environment, open_run, read_history, seed_everything
 from kit.training import Epoch, Record, evaluating, fit
 
 MAP_PAIRS = 40  # Figure 6: pairs of the test split whose features are kept of each epoch
