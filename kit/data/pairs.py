@@ -11,6 +11,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -202,7 +203,9 @@ def batches_by_length(
     """Random batches of captions of (nearly) one length, in random order: hardly any padding.
 
     All samples are shuffled, sorted by length (which keeps the shuffled order within a length), cut
-    into batches, and the batches are shuffled. Every sample comes once; one batch may be smaller.
+    into batches, and the batches are shuffled. Every sample comes once. The last batch may be
+    smaller, but a single sample left over joins the batch before it: alone it has no negatives, and
+    batch norm no statistics.
 
     >>> batches_by_length([3, 9, 3, 9], batch_size=2, seed=0, epoch=0)
     [[1, 3], [2, 0]]
@@ -212,7 +215,8 @@ def batches_by_length(
     draw = np.random.default_rng((seed, epoch))
     shuffled = draw.permutation(len(lengths))
     order = shuffled[np.argsort(np.asarray(lengths)[shuffled], kind="stable")].tolist()
-    batches = [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
+    starts = _starts(len(order), batch_size)
+    batches = [order[at:end] for at, end in pairwise([*starts, len(order)])]
     return [batches[index] for index in draw.permutation(len(batches))]
 
 
@@ -225,7 +229,7 @@ class PairLoader:
     workers: int = 0
 
     def __len__(self) -> int:
-        return -(-len(self.pairs) // self.batch_size)
+        return len(_starts(len(self.pairs), self.batch_size))
 
     def epoch(self, epoch: int, *, skip: int = 0) -> Iterator[PairBatch]:
         """The batches of one epoch, without the first `skip`."""
@@ -246,3 +250,9 @@ class PairLoader:
             generator=torch.Generator().manual_seed(epoch),
         )
         return iter(loader)
+
+
+def _starts(samples: int, batch_size: int) -> range:
+    """Where each batch begins."""
+    alone = samples > batch_size > 1 and samples % batch_size == 1
+    return range(0, samples - alone, batch_size)

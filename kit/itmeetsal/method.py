@@ -91,6 +91,8 @@ class Config:
                 )
         if self.dim < 8:
             raise ValueError(f"{name}: dim must be at least 8, got {self.dim}")
+        if self.batch_size < 2:
+            raise ValueError(f"{name}: batch_size must be at least 2, one pair has no negatives")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"{name}: dropout must lie in [0, 1), got {self.dropout}")
         if not 0 < self.decay <= 1:
