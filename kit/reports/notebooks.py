@@ -1,0 +1,163 @@
+"""What a report knows of a notebook before it runs: its name, its title and its parameters cell."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+KINDS = (bool, int, float, str, list)
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """One notebook as it stands on disk."""
+
+    path: Path  # absolute
+    name: str  # below its notebooks folder, such as "itmeetsal/05_train.ipynb"
+    title: str  # its first heading
+    defaults: dict[str, Any]  # the parameters cell
+    digest: str  # hash of the file: a changed notebook is run again
+
+    @property
+    def key(self) -> str:
+        """The name its files have in a report, such as "itmeetsal_05_train"."""
+        return self.name.removesuffix(".ipynb").replace("/", "_")
+
+
+def find_notebooks() -> list[Path]:
+    """Every notebook of the repository, in reading order: start_here, then by folder and number.
+
+    The folder `notebooks/` is looked for beside the package, then in the current directory.
+
+    Raises:
+        ValueError: there is none.
+    """
+    folders = [Path(__file__).resolve().parents[2] / "notebooks", Path.cwd() / "notebooks"]
+    for folder in folders:
+        found = [path for path in folder.rglob("*.ipynb") if not _hidden(path, folder)]
+        if found:
+            return sorted(found, key=lambda path: _reading_order(path.relative_to(folder)))
+    looked = " or ".join(str(folder) for folder in folders)
+    raise ValueError(f"kit report: expected notebooks in {looked}, found none; name the notebooks")
+
+
+def _hidden(path: Path, folder: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
+
+
+def _reading_order(path: Path) -> tuple[bool, bool, str]:
+    return path.stem != "start_here", len(path.parts) == 1, path.as_posix()
+
+
+def notebooks_folder(path: Path) -> Path:
+    """Where a notebook is named from: the nearest folder above with a `parameters/`, or its own."""
+    return next((f for f in path.parents if (f / "parameters").is_dir()), path.parent)
+
+
+def read_notebook(path: Path) -> Notebook:
+    """Read a notebook's title and parameters cell; nothing is run.
+
+    Raises:
+        ValueError: no such file, not a notebook, not exactly one parameters cell, or one that holds
+            anything but plain literals, or lacks `seed` or `out`.
+    """
+    import nbformat
+
+    path = path.resolve()
+    if not path.is_file():
+        raise ValueError(f"kit report: {path} is not a file; expected a notebook (.ipynb)")
+    content = path.read_bytes()
+    try:
+        notebook = nbformat.reads(content.decode("utf-8"), as_version=4)  # type: ignore[no-untyped-call]
+    except (nbformat.reader.NotJSONError, UnicodeDecodeError) as error:
+        raise ValueError(f"kit report: {path} is not a notebook: {error}") from error
+    name = path.relative_to(notebooks_folder(path)).as_posix()
+    cells = [c.source for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
+    if len(cells) != 1:
+        raise ValueError(
+            f"kit report: {name}: expected one cell tagged 'parameters', found {len(cells)}"
+        )
+    title = _first_heading([c.source for c in notebook.cells if c.cell_type == "markdown"])
+    digest = hashlib.sha256(content).hexdigest()[:16]
+    return Notebook(path, name, title or path.stem, parameter_defaults(cells[0], name), digest)
+
+
+def parameter_defaults(source: str, name: str) -> dict[str, Any]:
+    r"""The parameters of a cell of plain literals, one assignment each.
+
+    >>> parameter_defaults("seed = 0  # of everything random\nout = ''", "a.ipynb")
+    {'seed': 0, 'out': ''}
+    """
+    defaults: dict[str, Any] = {}
+    try:
+        for line in ast.parse(source).body:
+            target = line.targets[0] if isinstance(line, ast.Assign) else getattr(line, "target", 0)
+            value = ast.literal_eval(getattr(line, "value", None) or "")
+            if not isinstance(target, ast.Name) or type(value) not in KINDS:
+                raise ValueError(ast.unparse(line))
+            defaults[target.id] = value
+    except (ValueError, SyntaxError) as error:
+        raise ValueError(
+            f"kit report: {name}: its parameters cell must hold plain literals "
+            f"(bool, int, float, str, list), one per line; got {error}"
+        ) from error
+    if missing := {"seed", "out"} - defaults.keys():
+        raise ValueError(f"kit report: {name}: its parameters cell lacks {sorted(missing)}")
+    return defaults
+
+
+def _first_heading(texts: list[str]) -> str | None:
+    lines = (line for text in texts for line in text.splitlines())
+    return next((line.lstrip("# ").rstrip() for line in lines if line.startswith("#")), None)
+
+
+def scale_parameters(path: Path, scale: str) -> dict[str, Any]:
+    """What `parameters/SCALE.yaml` beside the notebooks says for one; {} where it is silent.
+
+    A notebook that belongs to no notebooks folder has no scale: it runs with its own defaults.
+
+    Raises:
+        ValueError: the file is missing, or speaks of a notebook that does not exist.
+    """
+    folder = notebooks_folder(path.resolve())
+    if not (folder / "parameters").is_dir():
+        return {}
+    file = folder / "parameters" / f"{scale}.yaml"
+    by_notebook = read_mapping(file)
+    for name, values in by_notebook.items():
+        if not (folder / name).is_file() or not isinstance(values, dict | None):
+            raise ValueError(
+                f"kit report: {file}: expected notebook: {{parameter: value}}, with a notebook of "
+                f"{folder}; got {name!r}: {values!r}"
+            )
+    return dict(by_notebook.get(path.resolve().relative_to(folder).as_posix()) or {})
+
+
+def read_mapping(file: Path) -> dict[str, Any]:
+    """Read a YAML file of names and values.
+
+    Raises:
+        ValueError: it is missing, not YAML, or not a mapping.
+    """
+    import yaml
+
+    try:
+        mapping = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise ValueError(f"kit report: cannot read {file}: {error}") from error
+    if mapping is None:
+        return {}
+    if not isinstance(mapping, dict) or not all(isinstance(name, str) for name in mapping):
+        raise ValueError(f"kit report: {file}: expected a mapping of names to values")
+    return mapping
+
+
+def new_folder(parent: Path) -> Path:
+    """A dated folder below `parent` that does not exist yet, such as reports/2026-11-21_1430."""
+    stem = time.strftime("%Y-%m-%d_%H%M")
+    names = [stem, *(f"{stem}_{number}" for number in range(2, 100))]
+    return next(parent / name for name in names if not (parent / name).exists())

@@ -1,0 +1,101 @@
+"""One notebook: run it by papermill, write its page, say what came out. For any worker."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kit.files import read_json
+from kit.reports.notebooks import Notebook
+from kit.reports.pages import write_notebook_page
+
+
+@dataclass(frozen=True)
+class Job:
+    """A notebook, its values, and the report it is for."""
+
+    notebook: Notebook
+    parameters: dict[str, Any]  # what is injected, `out` included
+    folder: Path  # of the report
+    contents: tuple[Notebook, ...]  # all notebooks of the report in order: pages link to each other
+
+
+def run_notebook(job: Job) -> dict[str, Any]:
+    """Run a notebook and write its executed copy and its page.
+
+    A notebook that fails is no exception here: the others go on, its page shows where it stopped.
+
+    Returns:
+        state ("finished" or "failed"), title, seconds, parameters, error (cell, name, message; or
+        None), results (its result.json; or None), source (hash of the notebook that ran).
+    """
+    import nbformat
+
+    pages = job.folder / "pages"
+    pages.mkdir(parents=True, exist_ok=True)
+    # Not `kit.runs.atomic`: papermill wants a name that ends in .ipynb, and keeps it current.
+    part = pages / f".{job.notebook.key}.part.ipynb"
+    part.unlink(missing_ok=True)
+    if job.parameters["out"]:
+        Path(job.parameters["out"]).mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    try:
+        error = _execute(job, part)
+        # A kernel that could not even start leaves nothing: the page shows the notebook as it is.
+        written = part if part.exists() else job.notebook.path
+        executed = nbformat.read(written, as_version=4)  # type: ignore[no-untyped-call]
+        executed.metadata.pop("widgets", None)
+        nbformat.write(executed, part)  # type: ignore[no-untyped-call]
+        os.replace(part, pages / f"{job.notebook.key}.ipynb")
+    finally:
+        part.unlink(missing_ok=True)
+    results = None
+    if error is None and job.parameters["out"]:
+        results, error = _results(Path(job.parameters["out"]) / "result.json")
+    write_notebook_page(executed, job.notebook, job.contents, error, pages)
+    return {
+        "state": "failed" if error else "finished",
+        "title": job.notebook.title,
+        "seconds": round(time.monotonic() - started, 1),
+        "parameters": job.notebook.defaults | job.parameters,
+        "error": error,
+        "results": results,
+        "source": job.notebook.digest,
+    }
+
+
+def _execute(job: Job, part: Path) -> dict[str, Any] | None:
+    import papermill
+
+    from kit.reports.kernel import SameInterpreter
+
+    try:
+        papermill.execute_notebook(
+            job.notebook.path,
+            part,
+            parameters=job.parameters,
+            kernel_name="python3",
+            kernel_manager_class=SameInterpreter,
+            progress_bar=False,
+            store_widget_state=False,  # a FigureWidget would add plotly.js, 5 MB each
+            coalesce_streams=True,  # else each refresh of a progress bar is an output of its own
+        )
+    except papermill.PapermillExecutionError as error:
+        return {"cell": error.exec_count, "name": error.ename, "message": str(error.evalue)}
+    except Exception as error:  # a dead kernel, a full disk: whatever it is, the others go on
+        return {"cell": None, "name": type(error).__name__, "message": str(error)}
+    return None
+
+
+def _results(file: Path) -> tuple[Any, dict[str, Any] | None]:
+    if not file.is_file():
+        return None, None
+    try:
+        return read_json(file), None
+    except json.JSONDecodeError as error:
+        message = f"{file} is not JSON: {error}"
+        return None, {"cell": None, "name": "JSONDecodeError", "message": message}
