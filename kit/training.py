@@ -200,6 +200,28 @@ def fit(
         yield Epoch(progress, epoch, means, scores, alarms)
 
 
+def with_progress(records: Iterable[Record], *, epochs: int) -> Iterator[Record]:
+    """Pass records on while a bar shows the epoch, the step in it and the last epoch's scores.
+
+    Args:
+        records: what `fit` yields.
+        epochs: how many there will be in all.
+
+    """
+    from tqdm import tqdm
+
+    said = ""
+    with tqdm(total=epochs, unit="epoch", miniters=0) as bar:
+        for record in records:
+            bar.n = record.progress.epoch
+            if isinstance(record, Epoch):
+                said = "".join(f", {name} {score:.1f}" for name, score in record.scores.items())
+                bar.refresh()
+            bar.set_postfix_str(f"step {record.progress.step}{said}", refresh=False)
+            bar.update(0)
+            yield record
+
+
 def _take(
     turn: Turn[Features, Any],
     features: Features,

@@ -85,6 +85,11 @@ class CaptionedImages:
         """The instance label of each caption: its image's."""
         return [self.image_labels[index] for index in self.caption_images]
 
+    def captions_of(self, image: int) -> list[str]:
+        """What is said of one image."""
+        said = zip(self.captions, self.caption_images, strict=True)
+        return [caption for caption, index in said if index == image]
+
 
 @dataclass(frozen=True)
 class Corpus:

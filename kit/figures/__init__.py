@@ -5,7 +5,7 @@ is whole by itself, so a report shows the same as a notebook.
 """
 
 from kit.figures.embedding import embedding_map
-from kit.figures.gallery import retrieval_gallery
+from kit.figures.gallery import captioned_pictures, retrieval_gallery
 from kit.figures.look import Html, use_in_notebooks
 from kit.figures.precision_recall import precision_recall_curves
 from kit.figures.projection import project, project_epochs
@@ -15,6 +15,7 @@ from kit.figures.training import training_curves
 __all__ = [
     "Html",
     "ResultRow",
+    "captioned_pictures",
     "embedding_map",
     "precision_recall_curves",
     "project",

@@ -1,4 +1,4 @@
-"""What was retrieved: queries, their first items, hits and misses (the paper's Figure 8)."""
+"""Pictures with their sentences, and what was retrieved: hits and misses (the paper's Figure 8)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,34 @@ from kit.figures.look import HIT, MISS, Html
 Picture = NDArray[np.uint8]
 Item = str | Picture
 Items = Sequence[Item] | Picture  # several pictures of one size may be one array
+
+
+def captioned_pictures(
+    pictures: Items, captions: Sequence[Sequence[str]], *, title: str, picture_height: int = 96
+) -> Html:
+    """Show pictures, each beside what is said of it.
+
+    Args:
+        pictures: (height, width, 3) uint8 each.
+        captions: for each picture its sentences.
+        title: what one sees.
+        picture_height: in pixels of the screen.
+
+    Raises:
+        ValueError: no picture, lengths that disagree, a picture that is none.
+
+    """
+    if len(pictures) == 0 or len(pictures) != len(captions):
+        raise ValueError(
+            "captioned_pictures: expected at least one picture, and captions for each, got "
+            f"{len(pictures)} pictures and {len(captions)} lists of captions"
+        )
+    rows = []
+    for at, (picture, said) in enumerate(zip(pictures, captions, strict=True)):
+        where = f"captioned_pictures: picture {at}"
+        sentences = "".join(f"<div>{html.escape(sentence)}</div>" for sentence in said)
+        rows.append(_row(_shown(picture, picture_height, where), sentences, stacked=True))
+    return _sheet(title, "", rows)
 
 
 def retrieval_gallery(
@@ -53,7 +81,7 @@ def retrieval_gallery(
                 f"retrieval_gallery: query {at}: expected one hit or miss for each of its items, "
                 f"got {len(right)} for {len(items)}"
             )
-        where = f"query {at}"
+        where = f"retrieval_gallery: query {at}"
         cells = "".join(
             _ranked(item, bool(hit), rank, picture_height, where)
             for rank, (item, hit) in enumerate(zip(items, right, strict=True), start=1)
@@ -66,6 +94,10 @@ def retrieval_gallery(
         f'<span style="color:{MISS}">✗ not relevant</span> &nbsp; '
         f"{found} of {sum(len(right) for right in hits)} shown items are relevant"
     )
+    return _sheet(title, caption, rows)
+
+
+def _sheet(title: str, caption: str, rows: Sequence[str]) -> Html:
     return Html(
         '<div style="font-family:Helvetica,Arial,sans-serif;font-size:13px;line-height:1.35;'
         'max-width:900px">'
@@ -112,7 +144,7 @@ def _shown(item: Item, picture_height: int, where: str) -> str:
         or 0 in picture.shape
     ):
         raise ValueError(
-            f"retrieval_gallery: {where}: expected sentences or pictures of shape "
+            f"{where}: expected sentences or pictures of shape "
             f"(height, width, 3) and dtype uint8, got {picture.shape} and {picture.dtype}"
         )
     image = Image.fromarray(picture)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from PIL import Image
@@ -213,6 +214,38 @@ def restore(folder: Path | str) -> Retriever:
     return Retriever(method, vocabulary, source, folder)
 
 
+class MapFeatures(NamedTuple):
+    """Features of the same test pairs after each epoch: the frames of the embedding map.
+
+    `epochs` numbers them; `images` and `texts` are (epochs, pairs, dim) float32; `captions` has a
+    sentence per pair.
+    """
+
+    epochs: list[int]
+    images: Tensor
+    texts: Tensor
+    captions: list[str]
+
+
+def read_map(folder: Path | str) -> MapFeatures:
+    """What a run kept for its embedding map.
+
+    Raises:
+        ValueError: a folder whose first epoch is not done.
+
+    """
+    files = sorted((Path(folder) / "map").glob("epoch_*.safetensors"))
+    if not files:
+        raise ValueError(f"read_map: {folder} holds no features of an epoch")
+    frames = [load_file(file) for file in files]
+    return MapFeatures(
+        [int(file.stem.removeprefix("epoch_")) for file in files],
+        torch.stack([frame["image"] for frame in frames]),
+        torch.stack([frame["text"] for frame in frames]),
+        read_json(Path(folder) / "map" / "pairs.json")["captions"],
+    )
+
+
 def scores_by_name(scores: CrossModalScores) -> dict[str, float]:
     """The numbers of both directions under plain names, percent, and what selects by."""
     named: dict[str, float] = {}
@@ -251,7 +284,7 @@ def _keep_for_later(retriever: Retriever, corpus: Corpus) -> None:
 def _map_pairs(split: CaptionedImages) -> tuple[list[int], list[str]]:
     """The first images of a split, each with its first caption."""
     images = list(range(min(MAP_PAIRS, len(split.image_names))))
-    return images, [split.captions[split.caption_images.index(image)] for image in images]
+    return images, [split.captions_of(image)[0] for image in images]
 
 
 def _keep_map(retriever: Retriever, test: CaptionedImages, record: Epoch) -> None:
