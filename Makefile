@@ -10,9 +10,11 @@ STAMP := $(VENV)/.installed
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
+# Without ensurepip: Debian packs it apart from python3, and pip installs into another environment.
 $(STAMP): pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[dev]'
+	$(PYTHON) -m venv --without-pip $(VENV)
+	$(PYTHON) -m pip --python $(BIN)/python install --disable-pip-version-check --quiet \
+	    --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
 report: $(STAMP)  ## run the notebooks on embedded data; ends with the path of an HTML report
