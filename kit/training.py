@@ -8,6 +8,7 @@ stop.
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar
@@ -211,7 +212,8 @@ def with_progress(records: Iterable[Record], *, epochs: int) -> Iterator[Record]
     from tqdm import tqdm
 
     said = ""
-    with tqdm(total=epochs, unit="epoch", miniters=0) as bar:
+    # Not stderr, which a notebook shows as if something were wrong.
+    with tqdm(total=epochs, unit="epoch", miniters=0, file=sys.stdout) as bar:
         for record in records:
             bar.n = record.progress.epoch
             if isinstance(record, Epoch):

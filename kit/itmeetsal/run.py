@@ -276,6 +276,8 @@ def _keep_for_later(retriever: Retriever, corpus: Corpus) -> None:
     write_json(folder / "map" / "pairs.json", {"images": names, "captions": captions})
     if source.backbone is not None:
         write_json(folder / "transform.json", asdict(source.backbone.transform))
+        if source.backbone.loaded is not None:
+            write_json(folder / "weights.json", asdict(source.backbone.loaded))
         if source.asked.frozen:
             with atomic(folder / "backbone.safetensors") as part:
                 save_file(source.backbone.network.state_dict(), part)
