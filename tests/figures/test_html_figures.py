@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kit import figures, published
-from kit.figures import ResultRow, results_table, retrieval_gallery
+from kit.figures import ResultRow, captioned_pictures, results_table, retrieval_gallery
 from kit.figures.look import HIT, MISS
 
 
@@ -69,6 +69,24 @@ def test_arrays_of_pictures_and_hits_are_taken_as_they_are() -> None:
 def test_large_pictures_are_embedded_at_twice_the_height_of_the_screen() -> None:
     html = retrieval_gallery([picture(0, 300, 400)], [["a"]], [[True]], picture_height=60).html
     assert embedded(html)[0].shape == (120, 160, 3)
+
+
+def test_pictures_stand_beside_their_sentences() -> None:
+    said = [SENTENCES, ["alone"]]
+    html = captioned_pictures([picture(0), picture(1)], said, title="Two <pictures>").html
+    for got, put in zip(embedded(html), [picture(0), picture(1)], strict=True):
+        np.testing.assert_array_equal(got, put)
+    assert [html.index(text) for text in ("a dog", "two birds", "alone")] == sorted(
+        html.index(text) for text in ("a dog", "two birds", "alone")
+    )
+    assert "a &lt;b&gt;cat" in html
+    assert "Two &lt;pictures&gt;" in html
+    with pytest.raises(ValueError, match=r"captioned_pictures: .* got 2 pictures and 1 lists of"):
+        captioned_pictures([picture(0), picture(1)], [SENTENCES], title="")
+    with pytest.raises(ValueError, match=r"captioned_pictures: expected at least one picture"):
+        captioned_pictures([], [], title="")
+    with pytest.raises(ValueError, match=r"captioned_pictures: picture 0: .* uint8, got \(8, 12\)"):
+        captioned_pictures([picture(0)[..., 0]], [SENTENCES], title="")
 
 
 def test_gallery_errors_are_named() -> None:
