@@ -169,7 +169,7 @@ class Run:
     def _keep_best(self, method: Method[Any, Any], record: Epoch, better: str) -> None:
         path = self.folder / "best.json"
         best = read_json(path)["score"] if path.exists() else float("-inf")
-        # A run resumed before its checkpoint meets its own best again: equal is written again.
+        # A run killed before its checkpoint meets its own best again: it is there already.
         if record.scores and record.scores[better] > best:
             tensors = {k: v.contiguous() for k, v in method.networks.state_dict().items()}
             with atomic(self.folder / "best.safetensors") as part:
@@ -281,6 +281,8 @@ def _locked(folder: Path) -> Iterator[None]:
             f"open_run: {folder} is being written by {lock.read_text(encoding='utf-8')}; "
             f"if that process is gone, delete {lock}"
         ) from None
+    for part in folder.rglob(".*.part"):  # of a write that was killed
+        part.unlink(missing_ok=True)
     try:
         yield
     finally:

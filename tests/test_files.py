@@ -1,0 +1,40 @@
+"""Files are whole or not there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kit.files import atomic, read_json, write_json
+
+
+def test_json_comes_back_and_stays_readable(tmp_path: Path) -> None:
+    value = {"text": "ä ≤ 1", "numbers": [1, 2.5, None], "deep": {"flag": True}}
+    write_json(tmp_path / "new" / "folder" / "a.json", value)
+    assert read_json(tmp_path / "new" / "folder" / "a.json") == value
+    assert "ä ≤ 1" in (tmp_path / "new" / "folder" / "a.json").read_text(encoding="utf-8")
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def fail() -> None:
+        with atomic(path) as part:
+            part.write_text("half of the n")
+            assert part.parent == path.parent  # a move within one file system is atomic
+            raise RuntimeError("the disk is full")
+
+    with pytest.raises(RuntimeError, match="the disk is full"):
+        fail()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_nobody_sees_a_half_written_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    with atomic(path) as part:
+        part.write_text("new")
+        assert not path.exists()
+    assert path.read_text() == "new"

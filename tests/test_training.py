@@ -1,0 +1,182 @@
+"""The loop: who moves, when, down what, and what is said of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.optim import SGD
+from toy_method import Hidden, Numbers, ToyLoader, ToyMethod, copied, same
+
+from kit.training import (
+    Epoch,
+    Progress,
+    Step,
+    evaluating,
+    fit,
+    scale_learning_rates,
+    with_progress,
+)
+
+
+def states(method: ToyMethod) -> dict[str, dict[str, torch.Tensor]]:
+    return {name: copied(net.state_dict()) for name, net in method.networks.items()}
+
+
+def test_each_turn_moves_what_its_optimizer_holds_and_nothing_else() -> None:
+    method = ToyMethod()
+    before = states(method)
+    for record in fit(method, ToyLoader(), epochs=2):
+        if isinstance(record, Epoch):
+            continue
+        step = 7 * record.progress.epoch + record.progress.step
+        after = states(method)
+        assert not same(after["encoder"], before["encoder"])
+        assert same(after["judge"], before["judge"]) == (step % 5 != 0), step
+        if step < 5:  # None and not zero: no gradient was ever computed for it
+            assert all(p.grad is None for p in method.networks["judge"].parameters())
+        before = after
+
+
+def test_batch_is_encoded_once_a_step_and_epochs_are_framed() -> None:
+    method = ToyMethod(judge_every=1)
+    records = list(fit(method, ToyLoader(3), epochs=2))
+    assert method.encoded == 6
+    assert method.events == ["begin 0", "end 0", "begin 1", "end 1"]
+    assert [type(r) for r in records] == [Step, Step, Step, Epoch] * 2
+    assert [r.progress.step for r in records] == [1, 2, 3, 0] * 2
+    assert [r.progress.epoch for r in records] == [0, 0, 0, 1, 1, 1, 1, 2]
+
+
+def test_records_hold_terms_meters_means_and_alarms() -> None:
+    *steps, epoch = fit(ToyMethod(judge_every=2), ToyLoader(4), epochs=1, meter_every=3)
+    for number, step in enumerate(steps):
+        watched = {"norm", "share/size", "share/please"} if number % 3 == 0 else set()
+        judged = {"score"} if number % 2 else set()
+        assert step.values.keys() == {"size", "please"} | watched | judged
+    for name in ("size", "norm", "score"):
+        seen = [step.values[name] for step in steps if name in step.values]
+        assert epoch.means[name] == pytest.approx(sum(seen) / len(seen))
+    assert (epoch.epoch, epoch.scores, epoch.alarms) == (0, {}, ())
+
+
+def test_alarms_of_the_method_are_passed_on() -> None:
+    method = ToyMethod()
+    with torch.no_grad():
+        method.networks["encoder"][0].bias += 1e5
+    *_, epoch = fit(method, ToyLoader(1), epochs=1)
+    assert epoch.alarms == ("the features are large",)
+
+
+def test_shares_are_those_of_the_gradients_into_the_features() -> None:
+    class Fixed(ToyMethod):
+        def encoder_terms(self, z: Hidden, batch: Numbers) -> dict[str, torch.Tensor]:
+            return {"three": 3 * z.h[0, 0], "four": 4 * z.h.flatten()[1], "none": z.h.sum() * 0}
+
+    step, *_ = fit(Fixed(), ToyLoader(1), epochs=1)
+    shares = [step.values[f"share/{name}"] for name in ("three", "four", "none")]
+    assert shares == pytest.approx([3 / 7, 4 / 7, 0])
+
+
+def test_a_term_that_is_not_finite_is_named_and_nothing_has_moved() -> None:
+    method = ToyMethod(broken=4)
+    records = fit(method, ToyLoader(3), epochs=2)
+    for _ in range(4):
+        next(records)
+    before = states(method)
+    with pytest.raises(
+        FloatingPointError,
+        match=r"fit: term 'please' of turn 'encoder' is nan at epoch 1, step 4",
+    ):
+        next(records)
+    assert all(same(after, before[name]) for name, after in states(method).items())
+
+
+def test_same_seed_same_history() -> None:
+    def history() -> list[dict[str, float]]:
+        return [r.values for r in fit(ToyMethod(), ToyLoader(), epochs=2) if isinstance(r, Step)]
+
+    assert history() == history()
+
+
+def test_a_turn_without_terms_stays_where_it_is() -> None:
+    class Waiting(ToyMethod):
+        def judge_terms(self, z: Hidden, batch: Numbers) -> dict[str, torch.Tensor]:
+            return {}
+
+    method = Waiting(judge_every=1)
+    before = states(method)["judge"]
+    assert all("score" not in getattr(r, "values", {}) for r in fit(method, ToyLoader(), epochs=1))
+    assert same(states(method)["judge"], before)
+
+
+def test_evaluation_runs_without_gradient_and_restores_each_modules_own_mode() -> None:
+    method = ToyMethod()
+    modes: list[Any] = []
+
+    def evaluate() -> dict[str, float]:
+        modes.append((torch.is_grad_enabled(), method.networks["encoder"].training))
+        return {"score": 2.0}
+
+    *_, epoch = fit(method, ToyLoader(1), epochs=1, evaluate=evaluate)
+    assert modes == [(False, False)]
+    assert epoch.scores == {"score": 2.0}
+    assert method.networks.training
+    frozen = method.networks["judge"].eval()
+    with evaluating(method.networks):
+        assert not method.networks["encoder"].training
+    assert method.networks["encoder"].training
+    assert not frozen.training
+
+
+def test_a_run_goes_on_in_the_middle_of_an_epoch() -> None:
+    whole = list(fit(ToyMethod(), ToyLoader(), epochs=2))
+    method = ToyMethod()
+    first = []
+    for record in fit(method, ToyLoader(), epochs=2):
+        first.append(record)
+        if len(first) == 10:
+            break
+    rest = list(fit(method, ToyLoader(), epochs=2, start=record.progress))
+    assert first + rest == whole
+
+
+def test_progress_means_are_over_the_steps_that_had_the_value() -> None:
+    progress = Progress().after({"a": 1.0}).after({"a": 3.0, "b": 5.0})
+    assert progress.means() == {"a": 2.0, "b": 5.0}
+    assert (progress.epoch, progress.step) == (0, 2)
+
+
+def test_bfloat16_encodes_under_autocast_and_descends_in_float32() -> None:
+    method = ToyMethod()  # its terms check that features are float32
+    list(fit(method, ToyLoader(2), epochs=1, precision="bfloat16"))
+    assert method.seen == [torch.bfloat16] * 2
+    assert all(p.dtype == torch.float32 for p in method.networks.parameters())
+
+
+def test_unknown_precision_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"fit: precision must be 'float32' or 'bfloat16', got"):
+        next(fit(ToyMethod(), ToyLoader(), epochs=1, precision="float16"))
+
+
+def test_rates_are_scaled_from_what_they_were_built_with() -> None:
+    a, b = nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(1))
+    optimizer = SGD([{"params": [a], "lr": 0.1}, {"params": [b], "lr": 0.4}])
+    for factor in (0.5, 0.25, 0.25, 1.0):
+        scale_learning_rates(optimizer, factor)
+        assert [g["lr"] for g in optimizer.param_groups] == [0.1 * factor, 0.4 * factor]
+
+
+def test_progress_bar_passes_every_record_on_and_names_scores(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def records() -> Any:
+        return fit(ToyMethod(), ToyLoader(3), epochs=2, evaluate=lambda: {"R@1": 31.25})
+
+    assert list(with_progress(records(), epochs=2)) == list(records())
+    said = capsys.readouterr()
+    assert "2/2" in said.out
+    assert "R@1 31.2" in said.out
+    assert said.err == ""
