@@ -1,0 +1,349 @@
+"""The method's numbers, its turns, and who moves by what."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from kit.data.pairs import PairBatch
+from kit.data.vocabulary import pad
+from kit.itmeetsal.method import (
+    PRESETS,
+    Config,
+    ITMeetsAL,
+    SharedFeatures,
+    baseline3,
+    discriminator_terms,
+    paper,
+    separate,
+)
+from kit.training import Turn, fit
+
+SMALL: dict[str, Any] = {"dim": 8, "word_dim": 4, "lstm_units": 3, "batch_size": 4}
+CLASSES = 5
+
+
+def method(config: Config | None = None, backbone: nn.Module | None = None) -> ITMeetsAL:
+    torch.manual_seed(0)
+    return ITMeetsAL(
+        replace(config or paper(), **SMALL),
+        image_backbone=backbone or nn.Sequential(nn.Linear(6, 7), nn.Tanh()),
+        image_feature_dim=7,
+        vocabulary_size=12,
+        classes=CLASSES,
+    )
+
+
+def batch(seed: int = 0) -> PairBatch:
+    generator = torch.Generator().manual_seed(seed)
+    tokens, lengths = pad([[2, 3, 4], [2, 5], [2, 6, 7, 8], [2, 9]])
+    images = torch.randn(4, 6, generator=generator)
+    return PairBatch(images, tokens, lengths, torch.tensor([0, 3, 3, 1]), torch.arange(4))
+
+
+class Loader:
+    def __len__(self) -> int:
+        return 3
+
+    def epoch(self, epoch: int, *, skip: int = 0) -> Any:
+        return (batch(10 * epoch + step) for step in range(skip, 3))
+
+
+def copied(networks: nn.ModuleDict) -> dict[str, dict[str, Tensor]]:
+    return {
+        name: {key: value.clone() for key, value in network.state_dict().items()}
+        for name, network in networks.items()
+    }
+
+
+def moved(networks: nn.ModuleDict, before: Mapping[str, Mapping[str, Tensor]]) -> set[str]:
+    return {
+        name
+        for name, network in networks.items()
+        if any(not torch.equal(value, before[name][k]) for k, value in network.state_dict().items())
+    }
+
+
+# ---- numbers
+
+
+def test_defaults_are_the_papers() -> None:
+    config = Config()
+    assert (config.dim, config.word_dim, config.lstm_units, config.dropout) == (512, 512, 512, 0.3)
+    assert (config.backbone_learning_rate, config.learning_rate) == (2e-5, 2e-4)
+    assert (config.decay, config.decay_epochs, config.weight_decay) == (0.94, 2, 4e-5)
+    assert (config.temperature, config.margin, config.discriminator_every) == (4.0, 0.5, 5)
+    assert (config.batch_size, config.epochs, config.min_word_count) == (64, 30, 3)
+    assert (config.kl_target, config.intra_positives) == ("row", "include_self")
+    weights = [getattr(config, f"{term}_weight") for term in ("kl", "entropy", "triplet")]
+    assert [*weights, config.classification_weight, config.imbalance_weight] == [1.0] * 5
+    assert paper() == config
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"dim": 0}, r"Config: dim must be a whole number of at least 1, got 0"),
+        ({"dim": 4}, r"Config: dim must be at least 8, got 4"),
+        ({"epochs": 2.5}, r"Config: epochs must be a whole number of at least 1, got 2\.5"),
+        ({"discriminator_every": True}, r"Config: discriminator_every must be a whole number"),
+        ({"batch_size": 1}, r"Config: batch_size must be at least 2, one pair has no negatives"),
+        ({"dropout": 1.0}, r"Config: dropout must lie in \[0, 1\), got 1\.0"),
+        ({"decay": 0.0}, r"Config: decay must lie in \(0, 1\], got 0\.0"),
+        ({"margin": -0.1}, r"Config: margin must be a number of at least 0, got -0\.1"),
+        ({"kl_weight": -1.0}, r"Config: kl_weight must be a number of at least 0, got -1\.0"),
+        ({"temperature": 0.0}, r"Config: temperature must be a positive number, got 0\.0"),
+        ({"learning_rate": float("nan")}, r"Config: learning_rate must be a positive number, got"),
+        ({"backbone_learning_rate": 0.0}, r"Config: backbone_learning_rate must be a positive"),
+        ({"adversary": "both"}, r"Config: adversary must be 'unified' or 'separate' or 'none', go"),
+        ({"kl_target": "rows"}, r"Config: kl_target must be 'row' or 'softmax', got 'rows'"),
+        ({"intra_positives": "self"}, r"Config: intra_positives must be 'include_self' or 'excl"),
+        ({"entropy_weight": 0.0}, r"Config: adversary 'unified' with entropy_weight 0 would train"),
+    ],
+)
+def test_impossible_numbers_are_named(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(paper(), **wrong)
+
+
+def test_a_config_without_terms_is_refused() -> None:
+    nothing = {"classification_weight": 0.0, "imbalance_weight": 0.0, "triplet_weight": 0.0}
+    with pytest.raises(ValueError, match=r"Config: every term has weight 0"):
+        replace(baseline3(), kl_weight=0.0, **nothing)
+
+
+@pytest.mark.parametrize(
+    ("preset", "terms"),
+    [
+        ("baseline1", "classification triplet"),
+        ("baseline2", "classification imbalance triplet"),
+        ("baseline3", "classification imbalance triplet kl"),
+        ("paper", "classification imbalance triplet kl entropy"),
+        ("literal", "classification imbalance triplet kl entropy"),
+        ("separate", "classification imbalance triplet kl entropy reversed_modality"),
+    ],
+)
+def test_presets_are_the_rows_of_table_4_and_the_two_figures(preset: str, terms: str) -> None:
+    model = method(PRESETS[preset]())
+    assert [*model.generator_terms(model.encode(batch()), batch())] == terms.split()
+    turns = [turn.name for turn in model.turns(0)]
+    assert turns == ["generator", "discriminator"][: 1 if preset.startswith("base") else 2]
+    assert (PRESETS[preset]().kl_target == "softmax") == (preset == "literal")
+    heads = {"discriminator", "uncertainty_predictor", "modality_classifier"} & {*model.networks}
+    two = {"uncertainty_predictor", "modality_classifier"}
+    assert heads == (
+        two if preset == "separate" else {"discriminator"} if len(turns) > 1 else set()
+    )
+
+
+def test_weights_multiply_terms() -> None:
+    names = ("classification", "imbalance", "triplet", "kl", "entropy")
+    weighted = replace(separate(), **{f"{name}_weight": 3.0 for name in names})
+    for config in (separate(), weighted):
+        model = method(config)
+        model.networks.eval()
+        terms = model.generator_terms(model.encode(batch()), batch())
+        if config is not weighted:
+            plain = terms
+    assert all(torch.isclose(terms[name], 3 * plain[name]) for name in plain)
+
+
+# ---- who moves by what: rows of the map are terms, columns networks
+
+ENCODERS = {"image_backbone", "image_projection", "text_encoder", "text_projection"}
+WHO_MOVES = {
+    ("paper", "classification"): ENCODERS | {"classifier"},
+    ("paper", "imbalance"): ENCODERS | {"classifier"},
+    ("paper", "triplet"): ENCODERS,
+    ("paper", "kl"): ENCODERS,
+    ("paper", "entropy"): ENCODERS,
+    ("paper", "modality"): {"discriminator"},
+    ("separate", "entropy"): ENCODERS | {"uncertainty_predictor"},
+    ("separate", "reversed_modality"): ENCODERS,
+    ("separate", "modality"): {"modality_classifier"},
+}
+
+
+@pytest.mark.parametrize(("preset", "term"), WHO_MOVES, ids=" ".join)
+def test_gradient_map(preset: str, term: str) -> None:
+    model = method(PRESETS[preset]())
+    z = model.encode(batch())
+    turn = next(turn for turn in model.turns(0) if term in turn.terms(z, batch()))
+    parameters = [p for group in turn.optimizer.param_groups for p in group["params"]]
+    turn.terms(z, batch())[term].backward(inputs=parameters)
+    for name, network in model.networks.items():
+        gradients = [p.grad for p in network.parameters()]
+        if name in WHO_MOVES[preset, term]:
+            assert any(g is not None and g.abs().sum() > 0 for g in gradients), name
+        else:
+            assert all(gradient is None for gradient in gradients), name
+
+
+def test_a_generator_turn_leaves_the_discriminator_without_gradient() -> None:
+    model = method()
+    before = copied(model.networks)
+    next(fit(model, Loader(), epochs=1))
+    assert moved(model.networks, before) == ENCODERS | {"classifier"}
+    assert all(p.grad is None for p in model.networks["discriminator"].parameters())
+
+
+def test_the_discriminator_moves_at_each_fifth_step_counted_across_epochs() -> None:
+    model = method()
+    before, steps = copied(model.networks), []
+    for record in fit(model, Loader(), epochs=4):
+        if "values" not in vars(record):
+            continue
+        now = moved(model.networks, before)
+        assert now >= ENCODERS
+        steps.append("discriminator" in now)
+        before = copied(model.networks)
+    assert [number for number, judged in enumerate(steps, start=1) if judged] == [5, 10]
+
+
+def test_the_discriminators_turn_takes_the_detached_features_of_the_step() -> None:
+    model = method()
+    z = model.encode(batch())
+    discriminator = model.networks["discriminator"]
+    loss = discriminator_terms(discriminator, z, batch())["modality"]
+    loss.backward()
+    assert all(p.grad is not None for p in discriminator.parameters())
+    assert all(p.grad is None for name in ENCODERS for p in model.networks[name].parameters())
+
+
+def test_theta_p_does_not_notice_entropy_kl_and_triplets() -> None:
+    def gradient(config: Config) -> Tensor:
+        model = method(config)
+        model.networks.eval()
+        sum(
+            model.generator_terms(model.encode(batch()), batch()).values(), torch.zeros(())
+        ).backward()
+        return next(model.networks["classifier"].parameters()).grad
+
+    few = replace(baseline3(), triplet_weight=0.0, kl_weight=0.0)
+    torch.testing.assert_close(gradient(paper()), gradient(few))
+
+
+def test_figure_7_reverses_the_gradient_of_the_encoders_only() -> None:
+    model = method(separate())
+    model.networks.eval()
+    z = SharedFeatures(*(part.detach().requires_grad_() for part in model.encode(batch())))
+    classifier = model.networks["modality_classifier"]
+    weights = [*classifier.parameters()]
+    reversed_ = model.generator_terms(z, batch())["reversed_modality"]
+    plain = discriminator_terms(classifier, z, batch())["modality"]
+    torch.testing.assert_close(reversed_, plain)
+    climbed = torch.autograd.grad(reversed_, [*z, *weights])
+    attached = SharedFeatures(*z)
+    loss = nn.functional.cross_entropy(classifier(attached.image), torch.zeros(4).long())
+    loss = loss + nn.functional.cross_entropy(classifier(attached.text), torch.ones(4).long())
+    descended = torch.autograd.grad(loss, [*z, *weights])
+    for up, down in zip(climbed[:2], descended[:2], strict=True):
+        torch.testing.assert_close(up, -down)
+    for up, down in zip(climbed[2:], descended[2:], strict=True):
+        torch.testing.assert_close(up, down)
+
+
+# ---- optimizers
+
+
+def test_groups_rates_and_decay_are_algorithm_1s() -> None:
+    model = method(separate())
+    decayed, plain, backbone = model.optimizers["generator"].param_groups
+    assert [g["weight_decay"] for g in (decayed, plain, backbone)] == [4e-5, 0.0, 4e-5]
+    assert [g["lr"] for g in (decayed, plain, backbone)] == [2e-4, 2e-4, 2e-5]
+    assert {(g["betas"], g["eps"]) for g in (decayed, plain, backbone)} == {((0.9, 0.999), 1e-8)}
+    projections = [*model.networks["image_projection"].parameters()]
+    projections += model.networks["text_projection"].parameters()
+    assert {id(p) for p in decayed["params"]} == {id(p) for p in projections}
+    assert {id(p) for p in backbone["params"]} == {
+        id(p) for p in model.networks["image_backbone"].parameters()
+    }
+    (judge,) = model.optimizers["discriminator"].param_groups
+    assert (judge["lr"], judge["weight_decay"]) == (2e-4, 0)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_parameter_has_exactly_one_optimizer(preset: str) -> None:
+    model = method(PRESETS[preset]())
+    held = [
+        id(p)
+        for optimizer in model.optimizers.values()
+        for group in optimizer.param_groups
+        for p in group["params"]
+    ]
+    assert sorted(held) == sorted(id(p) for p in model.networks.parameters())
+
+
+def test_frozen_parameters_have_none() -> None:
+    backbone = nn.Linear(6, 7).requires_grad_(False)
+    assert len(method(backbone=backbone).optimizers["generator"].param_groups) == 2
+
+
+def test_rates_fall_by_a_staircase_in_every_group() -> None:
+    model = method()
+    for epoch in (0, 1, 2, 3, 7, 4):  # any epoch directly: a resumed run begins where it was
+        model.begin_epoch(epoch)
+        factor = 0.94 ** (epoch // 2)
+        groups = [g for o in model.optimizers.values() for g in o.param_groups]
+        expected = [2e-4 * factor, 2e-4 * factor, 2e-5 * factor, 2e-4 * factor]
+        assert [g["lr"] for g in groups] == pytest.approx(expected)
+
+
+def test_turns_are_two_and_say_how_often() -> None:
+    generator, discriminator = method().turns(0)
+    assert isinstance(generator, Turn)
+    assert (generator.every, discriminator.every) == (1, 5)
+
+
+# ---- meters and alarms
+
+
+def test_meters_by_hand() -> None:
+    model = method()
+    nn.init.zeros_(model.networks["discriminator"][-1].weight)
+    nn.init.zeros_(model.networks["discriminator"][-1].bias)
+    image = torch.zeros(3, 8)
+    image[:, 0] = torch.tensor([3.0, 4.0, 5.0])  # all alike
+    text = 2 * torch.eye(8)[:3]  # all apart
+    meters = model.meters(SharedFeatures(image, text), batch())
+    assert meters["image_norm"] == 4
+    assert meters["text_norm"] == 2
+    assert meters["alikeness"].item() == pytest.approx(0.5)
+    assert meters["discriminator_accuracy"] == 0.5
+    assert meters["modality_entropy"].item() == pytest.approx(math.log(2))
+    assert method(baseline3()).meters(SharedFeatures(image, text), batch()).keys() == {
+        "image_norm",
+        "text_norm",
+        "alikeness",
+    }
+
+
+HEALTHY = {
+    "triplet": 1.2,
+    "alikeness": 0.3,
+    "discriminator_accuracy": 0.7,
+    "modality_entropy": 0.6,
+}
+
+
+@pytest.mark.parametrize(
+    ("sick", "alarm"),
+    [
+        ({}, None),
+        ({"triplet": 2.001}, "the triplet loss sits at four margins (2.001)"),
+        ({"alikeness": 0.97}, "the features collapse: two different ones have a mean cosine of 0"),
+        ({"discriminator_accuracy": 0.995}, "the discriminator always wins"),
+        ({"modality_entropy": 0.6931}, "the discriminator is at chance"),
+    ],
+)
+def test_alarms_come_when_they_should(sick: dict[str, float], alarm: str | None) -> None:
+    said = method().alarms(HEALTHY | sick)
+    assert len(said) == (alarm is not None)
+    assert alarm is None or said[0].startswith(alarm)
+    assert method(baseline3()).alarms({"kl": 3.0}) == ()
