@@ -1,0 +1,107 @@
+"""One wording for what is refused, and losses that are computed in full precision."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from kit.checks import (
+    check_choice,
+    check_labels,
+    check_matrices,
+    check_number,
+    full_precision,
+    some,
+)
+
+
+@pytest.mark.parametrize(
+    ("matrices", "message"),
+    [
+        (
+            {"a": torch.zeros(3)},
+            r"f: a must be a matrix with at least one row and one .* got \(3,\)",
+        ),
+        ({"a": torch.zeros(0, 4)}, r"f: a must be a matrix .* got \(0, 4\)"),
+        ({"a": torch.zeros(2, 2).long()}, r"f: a must be of a float type, got torch\.int64"),
+        (
+            {"a": torch.zeros(2, 3), "b": torch.zeros(2, 4)},
+            r"f: a \(2, 3\) and b \(2, 4\) must have the same shape",
+        ),
+        (
+            {"a": torch.zeros(2, 3), "b": torch.zeros(2, 3).double()},
+            r"f: a torch\.float32 and b torch\.float64 must have the same type",
+        ),
+    ],
+)
+def test_matrices(matrices: dict[str, Tensor], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        check_matrices("f", **matrices)
+    check_matrices("f", a=torch.zeros(2, 3), b=torch.ones(2, 3))
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (torch.zeros(2).long(), r"f: labels must be of shape \(3,\), one per row, got \(2,\)"),
+        (torch.zeros(3, 1).long(), r"f: labels must be of shape \(3,\), one per row, got \(3, 1\)"),
+        (torch.zeros(3), r"f: labels must be whole numbers, got torch\.float32"),
+        (torch.zeros(3).bool(), r"f: labels must be whole numbers, got torch\.bool"),
+        (torch.tensor([0, 5, 1]), r"f: labels must lie in 0\.\.4, got values from 0 to 5"),
+        (torch.tensor([0, -1, 1]), r"f: labels must lie in 0\.\.4, got values from -1 to 1"),
+    ],
+)
+def test_labels(labels: Tensor, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        check_labels("f", labels, rows=3, classes=5)
+    check_labels("f", torch.tensor([0, 4, 1], dtype=torch.int32), rows=3, classes=5)
+    check_labels("f", torch.tensor([-7, 400, 1]), rows=3)
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
+def test_numbers(value: float) -> None:
+    with pytest.raises(ValueError, match=r"f: temperature must be a positive number, got "):
+        check_number("f", temperature=value)
+    if value != 0:
+        with pytest.raises(ValueError, match=r"f: margin must be a number of at least 0, got "):
+            check_number("f", at_least=0, margin=value)
+    check_number("f", temperature=0.1)
+    check_number("f", at_least=0, margin=0)
+
+
+def test_choices() -> None:
+    with pytest.raises(ValueError, match=r"f: target must be 'row' or 'softmax', got 'rows'"):
+        check_choice("f", among=("row", "softmax"), target="rows")
+    check_choice("f", among=("row", "softmax"), target="row")
+
+
+def test_some_of_many() -> None:
+    assert some([1, 2]) == "1, 2"
+    assert some("abcdefg") == "a, b, c, d, e and 2 more"
+    assert some([], most=2) == ""
+
+
+@full_precision
+def product(a: Tensor, b: Tensor, *, times: float = 1.0) -> Tensor:
+    """A product."""
+    return times * (a @ b)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_raised_wherever_it_comes_in(dtype: torch.dtype) -> None:
+    a = torch.eye(2).to(dtype)
+    assert product(a, a).dtype == torch.float32
+    assert product(a, b=a, times=2.0).dtype == torch.float32
+    assert product(a.double(), a.double()).dtype == torch.float64
+
+
+def test_autocast_does_not_reach_inside() -> None:
+    a = torch.full((1, 1), 1 + 2**-10)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert (a @ a).dtype == torch.bfloat16
+        assert product(a, b=a).item() == (a.double() @ a.double()).float().item()
+
+
+def test_the_function_keeps_its_name() -> None:
+    assert (product.__name__, product.__doc__) == ("product", "A product.")

@@ -1,0 +1,128 @@
+"""Which room may know which: the rules that keep the house one that a third paper can move into."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import kit
+
+ROOT = Path(kit.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+PAPERS = ("itmeetsal", "amid")
+# Everything that pyproject asks for beyond the core; a bare GPU machine has none of it.
+AROUND = """datasets jupyterlab ipywidgets anywidget papermill nbformat nbconvert jupyter_client
+    traitlets plotly sklearn umap numba threadpoolctl math_core click tqdm pygments IPython pandas
+    pyarrow""".split()  # noqa: SIM905
+
+BARE = f"""
+import importlib, pkgutil, sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {AROUND}:
+            raise ModuleNotFoundError(name + " is not on a bare machine", name=name)
+
+import torch, torchvision, timm  # what these bring along stays
+kept = set(sys.modules)
+sys.meta_path.insert(0, Absent())
+for name in {AROUND}:
+    for module in [m for m in sys.modules if m.partition(".")[0] == name]:
+        del sys.modules[module]
+
+import kit
+for room in ("training", "runs", "encoders", "itmeetsal", "metrics"):
+    module = importlib.import_module("kit." + room)
+    for part in pkgutil.iter_modules(getattr(module, "__path__", [])):
+        importlib.import_module(f"kit.{{room}}.{{part.name}}")
+import kit.data.flickr8k, kit.data.features, kit.data.scenes
+
+from kit.itmeetsal.method import Config
+from kit.itmeetsal.run import train
+config = Config(dim=8, word_dim=4, lstm_units=4, epochs=1, batch_size=16)
+records = list(train(kit.data.scenes.scenes(images=40, size=32), config, sys.argv[1]))
+print(len(records), kit.runs.load(sys.argv[1]).encode_texts(["a red circle"]).shape)
+"""
+
+
+def python(code: str, *arguments: str) -> str:
+    command = [sys.executable, "-W", "error", "-c", code, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_bare_gpu_machine_can_train_and_evaluate(tmp_path: Path) -> None:
+    assert python(BARE, str(tmp_path / "run")).endswith("torch.Size([1, 8])\n")
+
+
+def test_import_kit_takes_no_time_and_brings_nothing() -> None:
+    code = (
+        "import time; start = time.perf_counter(); import kit; took = time.perf_counter() - start;"
+        "import sys; assert not {'torch', 'numpy', 'plotly'} & set(sys.modules); print(took)"
+    )
+    assert min(float(python(code)) for _ in range(3)) < 0.2
+
+
+@pytest.mark.parametrize("room", ["figures", "published", "reports", "cli", "files"])
+def test_rooms_that_need_no_torch(room: str) -> None:
+    python(f"import kit.{room}, sys; assert 'torch' not in sys.modules")
+
+
+def imported(file: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: imports are absolute"
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.relative_to(ROOT).as_posix())
+def test_who_imports_whom(file: Path) -> None:
+    room = file.relative_to(ROOT).parts[0]
+    for name in imported(file):
+        paper = next((paper for paper in PAPERS if name.startswith(f"kit.{paper}")), room)
+        assert paper == room, f"{file} imports {name}"
+        top = name.partition(".")[0]
+        assert top != "ipywidgets" or room == "widgets", file
+        assert top != "papermill" or room == "reports", file
+        assert top not in ("torch", "torchvision", "timm") or room not in ("figures", "published")
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.relative_to(ROOT).as_posix())
+def test_house_rules(file: Path) -> None:
+    assert not file.stem.startswith(("utils", "common", "base_", "helpers"))
+    source = file.read_text(encoding="utf-8")
+    tree = ast.parse(source)
+    told = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+    ]
+    assert not any(isinstance(node, ast.Assert) for node in ast.walk(tree)), "input: ValueError"
+    prose = {
+        line
+        for node in told
+        if ast.get_docstring(node) and isinstance(node.body[0], ast.Expr)
+        for line in range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1)
+    }
+    lines = enumerate(source.splitlines(), start=1)
+    code = [n for n, line in lines if n not in prose and line.strip() and line.strip()[0] != "#"]
+    assert len(code) <= 300
+    for node in told:
+        name = getattr(node, "name", "module")
+        if isinstance(node, ast.FunctionDef):
+            assert node.returns is not None, name
+            rest = [*node.args.args, *node.args.kwonlyargs]
+            assert all(a.annotation or a.arg in ("self", "cls") for a in rest), name
+    for node in [tree, *tree.body]:
+        public = not getattr(node, "name", "x").startswith("_")
+        if public and isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            assert ast.get_docstring(node), getattr(node, "name", file)
