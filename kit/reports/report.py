@@ -111,9 +111,9 @@ def make_report(
     cores = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
-    at_once = at_once or min(2, cores)
     outcomes = _open(report, again)
     todo = [job for job in report.jobs if outcomes[job.notebook.name]["state"] != "finished"]
+    at_once = min(at_once or min(2, cores), max(len(todo), 1))
     summary = _write(report, outcomes)
     pool = executor or _processes(at_once, max(1, cores // at_once))
     try:

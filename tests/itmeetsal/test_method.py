@@ -170,7 +170,7 @@ WHO_MOVES = {
 }
 
 
-@pytest.mark.parametrize(("preset", "term"), WHO_MOVES, ids=" ".join)
+@pytest.mark.parametrize(("preset", "term"), WHO_MOVES)
 def test_gradient_map(preset: str, term: str) -> None:
     model = method(PRESETS[preset]())
     z = model.encode(batch())
