@@ -135,6 +135,8 @@ def _processes(workers: int, threads: int) -> ProcessPoolExecutor:
 def _share_cores(threads: int) -> None:
     """In a worker: what its kernels inherit."""
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    # Threads that wait actively slow training down fivefold as soon as anything else runs here.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ["PLOTLY_RENDERER"] = "plotly_mimetype"  # figures as data: the page draws them itself
 
 
