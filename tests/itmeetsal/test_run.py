@@ -95,6 +95,9 @@ def test_result_is_the_best_epochs_and_can_be_reproduced(folder: Path, corpus: C
     }
     retriever = kit.runs.load(folder)
     assert not retriever.method.networks.training
+    chosen = retriever.evaluate(corpus.validation)
+    recalls = [chosen.image_to_text.recall[1], chosen.text_to_image.recall[1]]
+    assert sum(recalls) == max(validation)
     scores = retriever.evaluate(corpus.test)
     for direction in ("image_to_text", "text_to_image"):
         one = getattr(scores, direction)
