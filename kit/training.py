@@ -201,12 +201,13 @@ def fit(
         yield Epoch(progress, epoch, means, scores, alarms)
 
 
-def with_progress(records: Iterable[Record], *, epochs: int) -> Iterator[Record]:
-    """Pass records on while a bar shows the epoch, the step in it and the last epoch's scores.
+def with_progress(records: Iterable[Record], *, epochs: int, watch: str) -> Iterator[Record]:
+    """Pass records on while a bar shows the epoch, the step in it and the last epoch's score.
 
     Args:
         records: what `fit` yields.
         epochs: how many there will be in all.
+        watch: the name of the score.
 
     """
     from tqdm import tqdm
@@ -217,7 +218,7 @@ def with_progress(records: Iterable[Record], *, epochs: int) -> Iterator[Record]
         for record in records:
             bar.n = record.progress.epoch
             if isinstance(record, Epoch):
-                said = "".join(f", {name} {score:.1f}" for name, score in record.scores.items())
+                said = f", {watch} {record.scores[watch]:.1f}"
                 bar.refresh()
             bar.set_postfix_str(f"step {record.progress.step}{said}", refresh=False)
             bar.update(0)
