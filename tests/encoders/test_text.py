@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_packed_sequence
 
-from kit.data.vocabulary import pad
+from kit.data.vocabulary import PAD, pad
 from kit.encoders.text import BiLSTM
 
 CAPTIONS = [[2, 5, 6], [2, 7], [2, 8, 9, 10, 11], [2], [2, 5, 6]]
@@ -26,6 +27,12 @@ def test_feature_is_the_maximum_over_the_captions_own_outputs(encoder: BiLSTM) -
         words = encoder.embedding(torch.tensor(caption[::-1]))
         backward = unrolled(encoder.lstm, words, "_reverse").flip(0)
         torch.testing.assert_close(feature, torch.cat([forward, backward], dim=1).amax(0))
+
+
+def test_feature_is_nn_lstms_on_the_caption_alone(encoder: BiLSTM) -> None:
+    for caption, feature in zip(CAPTIONS, encoder(*pad(CAPTIONS)), strict=True):
+        outputs, _ = encoder.lstm(encoder.embedding(torch.tensor([caption])))
+        torch.testing.assert_close(feature, outputs[0].amax(0))
 
 
 def unrolled(lstm: nn.LSTM, words: Tensor, suffix: str) -> Tensor:
@@ -56,9 +63,14 @@ def test_a_caption_does_not_notice_padding_batch_or_place(encoder: BiLSTM) -> No
 
 
 def test_the_backward_direction_reads_from_the_last_word(encoder: BiLSTM) -> None:
-    (one, _), (other, _) = (
-        encoder.lstm(encoder.embedding(torch.tensor([[2, 5, last]]))) for last in (6, 9)
+    outputs: list[Tensor] = []
+    encoder.lstm.register_forward_hook(
+        lambda *call: outputs.append(pad_packed_sequence(call[2][0], batch_first=True)[0])
     )
+    for last in (6, 9):  # padded: a longer caption is in the batch
+        encoder(*pad([[2, 5, last], [2, 7, 8, 9, 10]]))
+    one, other = outputs
+    assert torch.equal(one[1], other[1])
     assert torch.equal(one[0, 0, :3], other[0, 0, :3])  # forward: has not seen it yet
     assert not torch.isclose(one[0, 0, 3:], other[0, 0, 3:]).any()
 
@@ -84,6 +96,25 @@ def test_dropout_acts_on_words_and_on_outputs_in_training_only(encoder: BiLSTM) 
     assert outputs.shape[2] == 6
     for dropped in seen:
         assert (dropped == 0).float().mean() == pytest.approx(0.3, abs=0.03)
+
+
+@pytest.mark.parametrize("p", [0.0, 0.6])
+def test_dropouts_share_is_the_one_asked_for(p: float) -> None:
+    torch.manual_seed(0)
+    encoder = BiLSTM(12, word_dim=40, units=30, dropout=p).train()
+    seen: list[Tensor] = []
+    encoder.dropout.register_forward_hook(lambda *call: seen.append(call[2]))
+    encoder(*pad([[2, *range(3, 12)]] * 50))
+    for dropped in seen:
+        assert (dropped == 0).float().mean() == pytest.approx(p, abs=0.03)
+
+
+def test_padding_has_a_word_vector_of_zero_that_is_not_learnt(encoder: BiLSTM) -> None:
+    assert not encoder.embedding.weight[PAD].any()
+    encoder(*pad(CAPTIONS)).sum().backward()
+    gradient = encoder.embedding.weight.grad
+    used = {token for caption in CAPTIONS for token in caption}
+    assert {int(row) for row in gradient.abs().sum(1).nonzero()} == used
 
 
 def test_errors_are_named(encoder: BiLSTM) -> None:

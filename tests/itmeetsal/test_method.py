@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from kit.data.pairs import PairBatch
 from kit.data.vocabulary import pad
+from kit.itmeetsal import losses
 from kit.itmeetsal.method import (
     PRESETS,
     Config,
@@ -27,6 +28,7 @@ from kit.training import Turn, fit
 
 SMALL: dict[str, Any] = {"dim": 8, "word_dim": 4, "lstm_units": 3, "batch_size": 4}
 CLASSES = 5
+WEIGHTS = {"classification": 2.0, "imbalance": 3.0, "triplet": 5.0, "kl": 7.0, "entropy": 11.0}
 
 
 def method(config: Config | None = None, backbone: nn.Module | None = None) -> ITMeetsAL:
@@ -73,17 +75,19 @@ def moved(networks: nn.ModuleDict, before: Mapping[str, Mapping[str, Tensor]]) -
 # ---- numbers
 
 
+PAPER = {  # 5.1 and Algorithm 1; what is not printed there: the decisions of A4 and A5
+    **{"dim": 512, "word_dim": 512, "lstm_units": 512, "dropout": 0.3, "min_word_count": 3},
+    **{f"{term}_weight": 1.0 for term in ("classification", "imbalance", "triplet", "kl")},
+    **{"entropy_weight": 1.0, "adversary": "unified", "kl_target": "row", "temperature": 4.0},
+    **{"margin": 0.5, "intra_positives": "include_self", "weight_decay": 4e-5},
+    **{"backbone_learning_rate": 2e-5, "learning_rate": 2e-4, "decay": 0.94, "decay_epochs": 2},
+    **{"discriminator_every": 5, "batch_size": 64, "epochs": 30},
+}
+
+
 def test_defaults_are_the_papers() -> None:
-    config = Config()
-    assert (config.dim, config.word_dim, config.lstm_units, config.dropout) == (512, 512, 512, 0.3)
-    assert (config.backbone_learning_rate, config.learning_rate) == (2e-5, 2e-4)
-    assert (config.decay, config.decay_epochs, config.weight_decay) == (0.94, 2, 4e-5)
-    assert (config.temperature, config.margin, config.discriminator_every) == (4.0, 0.5, 5)
-    assert (config.batch_size, config.epochs, config.min_word_count) == (64, 30, 3)
-    assert (config.kl_target, config.intra_positives) == ("row", "include_self")
-    weights = [getattr(config, f"{term}_weight") for term in ("kl", "entropy", "triplet")]
-    assert [*weights, config.classification_weight, config.imbalance_weight] == [1.0] * 5
-    assert paper() == config
+    assert asdict(Config()) == PAPER
+    assert paper() == Config()
 
 
 @pytest.mark.parametrize(
@@ -92,9 +96,17 @@ def test_defaults_are_the_papers() -> None:
         ({"dim": 0}, r"Config: dim must be a whole number of at least 1, got 0"),
         ({"dim": 4}, r"Config: dim must be at least 8, got 4"),
         ({"epochs": 2.5}, r"Config: epochs must be a whole number of at least 1, got 2\.5"),
+        ({"word_dim": 0}, r"Config: word_dim must be a whole number of at least 1, got 0"),
+        ({"lstm_units": -1}, r"Config: lstm_units must be a whole number of at least 1, got -1"),
+        ({"min_word_count": 0}, r"Config: min_word_count must be a whole number of at least 1"),
+        ({"decay_epochs": 0}, r"Config: decay_epochs must be a whole number of at least 1"),
+        ({"batch_size": 0}, r"Config: batch_size must be a whole number of at least 1, got 0"),
         ({"discriminator_every": True}, r"Config: discriminator_every must be a whole number"),
         ({"batch_size": 1}, r"Config: batch_size must be at least 2, one pair has no negatives"),
         ({"dropout": 1.0}, r"Config: dropout must lie in \[0, 1\), got 1\.0"),
+        ({"dropout": -0.1}, r"Config: dropout must lie in \[0, 1\), got -0\.1"),
+        ({"decay": 1.01}, r"Config: decay must lie in \(0, 1\], got 1\.01"),
+        ({"weight_decay": -1e-5}, r"Config: weight_decay must be a number of at least 0, got -1e"),
         ({"decay": 0.0}, r"Config: decay must lie in \(0, 1\], got 0\.0"),
         ({"margin": -0.1}, r"Config: margin must be a number of at least 0, got -0\.1"),
         ({"kl_weight": -1.0}, r"Config: kl_weight must be a number of at least 0, got -1\.0"),
@@ -104,6 +116,10 @@ def test_defaults_are_the_papers() -> None:
         ({"adversary": "both"}, r"Config: adversary must be 'unified' or 'separate' or 'none', go"),
         ({"kl_target": "rows"}, r"Config: kl_target must be 'row' or 'softmax', got 'rows'"),
         ({"intra_positives": "self"}, r"Config: intra_positives must be 'include_self' or 'excl"),
+        (
+            {"adversary": "separate", "entropy_weight": 0.0},
+            r"Config: adversary 'separate' with entropy_weight 0 .* use adversary='none'",
+        ),
         ({"entropy_weight": 0.0}, r"Config: adversary 'unified' with entropy_weight 0 would train"),
     ],
 )
@@ -142,16 +158,45 @@ def test_presets_are_the_rows_of_table_4_and_the_two_figures(preset: str, terms:
     )
 
 
-def test_weights_multiply_terms() -> None:
-    names = ("classification", "imbalance", "triplet", "kl", "entropy")
-    weighted = replace(separate(), **{f"{name}_weight": 3.0 for name in names})
-    for config in (separate(), weighted):
-        model = method(config)
-        model.networks.eval()
-        terms = model.generator_terms(model.encode(batch()), batch())
-        if config is not weighted:
-            plain = terms
-    assert all(torch.isclose(terms[name], 3 * plain[name]) for name in plain)
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {},
+        {"temperature": 1.5, "margin": 0.9, "kl_target": "softmax"},
+        {"intra_positives": "exclude_self", "margin": 1.5},
+        {f"{name}_weight": weight for name, weight in WEIGHTS.items()},
+    ],
+    ids=["paper", "options", "positives", "weights"],
+)
+def test_terms_are_the_losses_with_the_configs_numbers(numbers: dict[str, Any]) -> None:
+    config = replace(separate(), **numbers)
+    model = method(config)
+    z, labels = model.encode(batch()), batch().labels
+    heads = "uncertainty_predictor", "modality_classifier"
+    uncertain, modality = ([model.networks[head](part) for part in z] for head in heads)
+    logits = losses.projected_class_logits(*z, model.networks["classifier"].weight)
+    margin, positives = config.margin, config.intra_positives
+    expected = {
+        "classification": losses.instance_classification_loss(*logits, labels),
+        "imbalance": losses.imbalance_kl_loss(*logits, temperature=config.temperature),
+        "triplet": losses.bidirectional_triplet_loss(
+            *z, labels, margin=margin, intra_positives=positives
+        ),
+        "kl": losses.projection_kl_loss(*z, labels, kl_target=config.kl_target),
+        "entropy": losses.modality_entropy_loss(*uncertain),
+        "reversed_modality": losses.modality_classification_loss(*modality),
+    }
+    found = model.generator_terms(z, batch())
+    assert found.keys() == expected.keys()
+    for name, loss in expected.items():
+        weight = getattr(config, f"{name.replace('reversed_modality', 'entropy')}_weight")
+        torch.testing.assert_close(found[name], weight * loss)
+
+
+@pytest.mark.parametrize("name", ["classification", "imbalance", "triplet", "kl"])
+def test_a_term_of_weight_0_is_left_out_alone(name: str) -> None:
+    model = method(replace(paper(), **{f"{name}_weight": 0.0}))
+    assert model.generator_terms(model.encode(batch()), batch()).keys() == WEIGHTS.keys() - {name}
 
 
 # ---- who moves by what: rows of the map are terms, columns networks
@@ -164,6 +209,8 @@ WHO_MOVES = {
     ("paper", "kl"): ENCODERS,
     ("paper", "entropy"): ENCODERS,
     ("paper", "modality"): {"discriminator"},
+    ("separate", "classification"): ENCODERS | {"classifier"},
+    ("separate", "kl"): ENCODERS,
     ("separate", "entropy"): ENCODERS | {"uncertainty_predictor"},
     ("separate", "reversed_modality"): ENCODERS,
     ("separate", "modality"): {"modality_classifier"},
@@ -204,6 +251,17 @@ def test_the_discriminator_moves_at_each_fifth_step_counted_across_epochs() -> N
         steps.append("discriminator" in now)
         before = copied(model.networks)
     assert [number for number, judged in enumerate(steps, start=1) if judged] == [5, 10]
+
+
+@pytest.mark.parametrize("preset", ["paper", "separate"])
+def test_a_discriminator_turn_moves_nothing_but_the_discriminator(preset: str) -> None:
+    after = {}
+    for every in (1, 2):  # the first step with the discriminator's turn, and without
+        model = method(replace(PRESETS[preset](), discriminator_every=every))
+        next(fit(model, Loader(), epochs=1))
+        after[every] = copied(model.networks)
+    judge = {"paper": "discriminator", "separate": "modality_classifier"}[preset]
+    assert moved(model.networks, after[1]) == {judge}
 
 
 def test_the_discriminators_turn_takes_the_detached_features_of_the_step() -> None:
@@ -268,6 +326,15 @@ def test_groups_rates_and_decay_are_algorithm_1s() -> None:
     assert (judge["lr"], judge["weight_decay"]) == (2e-4, 0)
 
 
+def test_rates_and_decay_are_the_configs() -> None:
+    rates = {"learning_rate": 3e-3, "backbone_learning_rate": 7e-3, "weight_decay": 0.1}
+    model = method(replace(paper(), **rates, decay=0.5, decay_epochs=3))
+    model.begin_epoch(7)
+    groups = [g for o in model.optimizers.values() for g in o.param_groups]
+    assert [g["weight_decay"] for g in groups] == [0.1, 0.0, 0.1, 0.0]
+    assert [g["lr"] for g in groups] == pytest.approx([3e-3 / 4, 3e-3 / 4, 7e-3 / 4, 3e-3 / 4])
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_parameter_has_exactly_one_optimizer(preset: str) -> None:
     model = method(PRESETS[preset]())
@@ -283,6 +350,9 @@ def test_every_parameter_has_exactly_one_optimizer(preset: str) -> None:
 def test_frozen_parameters_have_none() -> None:
     backbone = nn.Linear(6, 7).requires_grad_(False)
     assert len(method(backbone=backbone).optimizers["generator"].param_groups) == 2
+    half = nn.Sequential(nn.Linear(6, 6).requires_grad_(False), nn.Linear(6, 7))
+    trained = method(backbone=half).optimizers["generator"].param_groups[2]["params"]
+    assert {id(p) for p in trained} == {id(p) for p in half[1].parameters()}
 
 
 def test_rates_fall_by_a_staircase_in_every_group() -> None:
@@ -306,8 +376,7 @@ def test_turns_are_two_and_say_how_often() -> None:
 
 def test_meters_by_hand() -> None:
     model = method()
-    nn.init.zeros_(model.networks["discriminator"][-1].weight)
-    nn.init.zeros_(model.networks["discriminator"][-1].bias)
+    certain(model.networks["discriminator"], [0.0, 0.0])
     image = torch.zeros(3, 8)
     image[:, 0] = torch.tensor([3.0, 4.0, 5.0])  # all alike
     text = 2 * torch.eye(8)[:3]  # all apart
@@ -322,6 +391,37 @@ def test_meters_by_hand() -> None:
         "text_norm",
         "alikeness",
     }
+
+
+def certain(head: nn.Module, logits: list[float]) -> None:
+    """Let a head give these logits for whatever it sees."""
+    with torch.no_grad():
+        head[-1].weight.zero_()
+        head[-1].bias.copy_(torch.tensor(logits))
+
+
+def test_alikeness_is_1_for_equal_rows_and_0_for_one_row() -> None:
+    equal = SharedFeatures(torch.ones(4, 8), torch.ones(4, 8))
+    model = method(baseline3())
+    assert model.meters(equal, batch())["alikeness"].item() == pytest.approx(1.0)
+    one = SharedFeatures(torch.ones(1, 8), torch.ones(1, 8))
+    assert model.meters(one, batch())["alikeness"].item() == pytest.approx(0.0, abs=1e-6)
+
+
+def test_figure_7_meters_the_predictors_entropy_and_the_classifiers_accuracy() -> None:
+    model = method(separate())
+    certain(model.networks["uncertainty_predictor"], [math.log(3), 0.0])
+    classifier = nn.Linear(8, 2)  # image where the first component is negative
+    with torch.no_grad():
+        classifier.weight.zero_()[1, 0] = 1.0
+        classifier.bias.zero_()
+    model.adversary = model.adversary._replace(classifier=classifier)
+    image, text = -torch.ones(4, 8), torch.ones(4, 8)
+    image[0] *= -1  # one of the four pictures is taken for a text
+    meters = model.meters(SharedFeatures(image, text), batch())
+    expected = math.log(4) - 0.75 * math.log(3)
+    assert meters["modality_entropy"].item() == pytest.approx(expected)
+    assert meters["discriminator_accuracy"].item() == pytest.approx(7 / 8)
 
 
 HEALTHY = {
@@ -347,3 +447,17 @@ def test_alarms_come_when_they_should(sick: dict[str, float], alarm: str | None)
     assert len(said) == (alarm is not None)
     assert alarm is None or said[0].startswith(alarm)
     assert method(baseline3()).alarms({"kl": 3.0}) == ()
+
+
+def test_the_triplet_alarm_knows_margin_and_weight() -> None:
+    model = method(replace(paper(), margin=0.2, triplet_weight=3.0))
+    (said,) = model.alarms(HEALTHY | {"triplet": 2.4})  # 4 x 0.2 x 3
+    assert said.startswith("the triplet loss sits at four margins (2.400)")
+    assert model.alarms(HEALTHY | {"triplet": 2.0}) == ()
+
+
+def test_several_alarms_come_together_but_never_both_of_the_discriminator() -> None:
+    sick = {"triplet": 2.0, "alikeness": 0.99, "discriminator_accuracy": 1.0}
+    said = method().alarms(sick | {"modality_entropy": math.log(2)})
+    assert [alarm.split()[1] for alarm in said] == ["triplet", "features", "discriminator"]
+    assert said[2].startswith("the discriminator always wins")
