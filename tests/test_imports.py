@@ -17,8 +17,8 @@ FILES = sorted(ROOT.rglob("*.py"))
 PAPERS = ("itmeetsal", "amid")
 # Everything that pyproject asks for beyond the core; a bare GPU machine has none of it.
 AROUND = """datasets jupyterlab ipywidgets anywidget papermill nbformat nbconvert jupyter_client
-    traitlets plotly sklearn umap numba threadpoolctl math_core click tqdm pygments IPython pandas
-    pyarrow""".split()  # noqa: SIM905
+    traitlets plotly scipy sklearn umap numba threadpoolctl math_core click tqdm pygments IPython
+    pandas pyarrow""".split()  # noqa: SIM905
 
 BARE = f"""
 import importlib, pkgutil, sys

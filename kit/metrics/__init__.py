@@ -1,5 +1,6 @@
-"""How good features are: retrieval within and across modalities."""
+"""How good features are, and whether a difference is one: retrieval, paired intervals."""
 
+from kit.metrics.intervals import Interval, interval_over_queries, interval_over_seeds
 from kit.metrics.retrieval import (
     CrossModalScores,
     Curve,
@@ -12,8 +13,11 @@ from kit.metrics.retrieval import (
 __all__ = [
     "CrossModalScores",
     "Curve",
+    "Interval",
     "PerQuery",
     "RetrievalScores",
     "evaluate_cross_modal",
     "evaluate_retrieval",
+    "interval_over_queries",
+    "interval_over_seeds",
 ]

@@ -17,12 +17,13 @@ from safetensors.torch import load_file, save_file
 
 import kit.runs
 from kit.data.image_input import ImageInput
-from kit.data.pairs import Corpus
+from kit.data.pairs import CaptionedImages, Corpus, TrainingPairs
 from kit.data.scenes import scenes
 from kit.data.vocabulary import words
 from kit.encoders.image import image_backbone
-from kit.itmeetsal.method import Config
-from kit.itmeetsal.run import SELECTION, read_map, train
+from kit.itmeetsal.method import Config, ITMeetsAL
+from kit.itmeetsal.run import SELECTION, read_map, scores_by_name, train
+from kit.metrics.retrieval import evaluate_cross_modal
 from kit.training import Epoch, Step
 
 TINY = Config(
@@ -78,6 +79,17 @@ def test_folder_holds_all_that_is_needed_to_judge_it(folder: Path, corpus: Corpu
     assert read(folder / "transform.json")["size"] == 64
 
 
+def test_folder_says_with_what_it_was_made(folder: Path, corpus: Corpus) -> None:
+    facts = {"name": "scenes", "counts": corpus.counts, "notes": list(corpus.notes)}
+    assert read(folder / "corpus.json") == facts
+    environment = read(folder / "environment.json")
+    assert environment["torch"] == torch.__version__
+    assert environment["device"].startswith("cpu")
+    asked = read(folder / "config.json")["asked"]
+    assert (asked["seed"], asked["precision"]) == (0, "float32")
+    assert asked["code"] == kit.runs.code_version("itmeetsal")
+
+
 def test_vocabulary_is_of_training_captions_alone(folder: Path, corpus: Corpus) -> None:
     counts = Counter(word for caption in corpus.train.captions for word in words(caption))
     known = {word for word, count in counts.items() if count >= 2}
@@ -109,6 +121,57 @@ def test_result_is_the_best_epochs_and_can_be_reproduced(folder: Path, corpus: C
     assert result["minutes"] > 0
 
 
+def test_validation_and_not_test_selects(folder: Path, corpus: Corpus) -> None:
+    retriever, best = kit.runs.load(folder), read(folder / "best.json")
+    epoch = kit.runs.read_history(folder)[best["epoch"]]
+    scores = scores_by_name(retriever.evaluate(corpus.validation))
+    assert epoch["scores"] == pytest.approx(scores)
+    assert best["score"] == scores[SELECTION]
+    assert scores != pytest.approx(scores_by_name(retriever.evaluate(corpus.test)))
+
+
+def test_what_is_scored_and_kept_is_the_best_epoch_and_not_the_last(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    falling = iter((2.0, 1.0, 0.0))  # two epochs, then the test
+    monkeypatch.setattr(
+        "kit.itmeetsal.run.scores_by_name",
+        lambda scores: scores_by_name(scores) | {SELECTION: next(falling)},
+    )
+    monkeypatch.setattr(ITMeetsAL, "alarms", lambda *_: ("look",))
+    list(train(corpus, TINY, tmp_path / "run"))
+    result = read(tmp_path / "run" / "result.json")
+    assert result["best"] == {"epoch": 0, "score": 2.0, "by": SELECTION}
+    assert result["alarms"] == ["epoch 0: look", "epoch 1: look"]
+    retriever = kit.runs.load(tmp_path / "run")
+    kept = read_map(tmp_path / "run")
+    images, texts = retriever.encode_split(corpus.test)
+    torch.testing.assert_close(images, kept.images[0])
+    assert not torch.allclose(images, kept.images[1])
+    scores = scores_by_name(retriever.evaluate(corpus.test)) | {SELECTION: 0.0}
+    assert result["test"] == pytest.approx(scores)
+
+
+def test_scores_have_plain_names() -> None:
+    image, text = torch.eye(3), torch.eye(3)[[0, 2, 1, 2]]
+    scores = evaluate_cross_modal(image, text, [5, 6, 7], [5, 6, 6, 7], ks=(1, 2))
+    assert scores_by_name(scores) == pytest.approx(
+        {
+            "image_to_text R@1": 200 / 3,  # the third meets two equal texts, one is another's
+            "image_to_text R@2": 100.0,
+            "image_to_text mAP": scores.image_to_text.map,
+            "image_to_text mAP_cmpm": scores.image_to_text.map_cmpm,
+            "image_to_text median rank": 1.0,
+            "text_to_image R@1": 75.0,
+            "text_to_image R@2": 75.0,
+            "text_to_image mAP": scores.text_to_image.map,
+            "text_to_image mAP_cmpm": scores.text_to_image.map_cmpm,
+            "text_to_image median rank": 1.0,
+            "R@1 sum": 200 / 3 + 75,
+        }
+    )
+
+
 def test_pictures_and_sentences_are_encoded_from_the_folder_alone(
     folder: Path, corpus: Corpus, tmp_path: Path
 ) -> None:
@@ -124,6 +187,11 @@ def test_pictures_and_sentences_are_encoded_from_the_folder_alone(
         torch.testing.assert_close(retriever.encode_images(given), images[:3])
     some = [corpus.test.captions[caption] for caption in (7, 3)]
     torch.testing.assert_close(retriever.encode_texts(some), texts[[7, 3]])
+    many = [corpus.train.captions[caption % 180] for caption in range(300)]  # two parts of 256
+    features = retriever.encode_texts(many)
+    torch.testing.assert_close(features[:180], retriever.encode_texts(many[:180]))
+    torch.testing.assert_close(features[180:], features[:120])
+    torch.testing.assert_close(features[[100]], retriever.encode_texts([many[100]]))
     assert retriever.encode_texts(["never heard words", ""]).isfinite().all()
 
 
@@ -145,6 +213,10 @@ def test_a_finished_run_is_not_trained_again(folder: Path, corpus: Corpus) -> No
 def test_another_run_is_refused_by_what_differs(folder: Path, corpus: Corpus) -> None:
     with pytest.raises(ValueError, match=r"config\.epochs is 2 there, 3 was asked for"):
         next(train(corpus, replace(TINY, epochs=3), folder))
+    with pytest.raises(ValueError, match=r"run: seed is 0 there, 4 was asked for$"):
+        next(train(corpus, TINY, folder, seed=4))
+    with pytest.raises(ValueError, match=r"precision is 'float32' there, 'bfloat16' was asked"):
+        next(train(corpus, TINY, folder, precision="bfloat16"))
     with pytest.raises(ValueError, match=r"corpus\.hash is .* there, .* was asked for"):
         next(train(scenes(images=60, size=32, held_out=0.2, seed=1), TINY, folder))
     with pytest.raises(ValueError, match=r"images\.pixels is .* there, .* was asked for"):
@@ -159,6 +231,81 @@ def test_the_seed_decides_everything(folder: Path, corpus: Corpus, tmp_path: Pat
     assert not torch.equal(
         other["text_encoder.embedding.weight"], first["text_encoder.embedding.weight"]
     )
+
+
+def test_the_seed_decides_order_and_mirroring_too(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds: list[int] = []
+
+    class Pairs(TrainingPairs):
+        def __init__(self, *args: Any, seed: int) -> None:
+            seeds.append(seed)
+            super().__init__(*args, seed=seed)
+
+    monkeypatch.setattr("kit.itmeetsal.run.TrainingPairs", Pairs)
+    next(train(corpus, TINY, tmp_path / "run", seed=7))
+    assert seeds == [7]
+
+
+def test_a_run_that_was_stopped_goes_on_and_ends_the_same(
+    folder: Path, corpus: Corpus, tmp_path: Path
+) -> None:
+    records = train(corpus, TINY, tmp_path / "run")
+    while not isinstance(next(records), Epoch):
+        pass
+    records.close()
+    assert [type(record) for record in train(corpus, TINY, tmp_path / "run")] == (
+        [Step] * 12 + [Epoch]
+    )
+    for name, tensor in weights(folder).items():
+        assert torch.equal(tensor, weights(tmp_path / "run")[name]), name
+    ended, expected = (read(f / "result.json") for f in (tmp_path / "run", folder))
+    assert ended["test"] == expected["test"]
+    assert ended["epochs"] == expected["epochs"]
+
+
+def test_bfloat16_is_another_run(folder: Path, corpus: Corpus, tmp_path: Path) -> None:
+    one = replace(TINY, epochs=1)
+    for precision in ("float32", "bfloat16"):
+        list(train(corpus, one, tmp_path / precision, precision=precision))
+    full, half = weights(tmp_path / "float32"), weights(tmp_path / "bfloat16")
+    name = "image_projection.weight"
+    assert half[name].dtype == torch.float32
+    assert not torch.equal(full[name], half[name])
+
+
+def test_splits_of_any_size_and_labels_of_any_number(tmp_path: Path) -> None:
+    names = [f"{number}.jpg" for number in range(332)]
+    feat = np.random.default_rng(0).normal(size=(332, 6)).astype(np.float32)
+    np.savez(tmp_path / "features.npz", files=np.array(names), feat=feat)
+    labels = [40 + number // 2 for number in range(332)]  # two pictures of each instance
+    corpus = Corpus(
+        "by hand",
+        *(
+            CaptionedImages(
+                name, names[a:b], labels[a:b], names[a:b], range(b - a), Image.new, mirrored=False
+            )
+            for name, a, b in (("train", 0, 28), ("validation", 28, 32), ("test", 32, 332))
+        ),
+        notes=("made up",),
+    )
+    images = ImageInput(features=str(tmp_path / "features.npz"))
+    config = replace(TINY, epochs=1, min_word_count=1)
+    list(train(corpus, config, tmp_path / "run", images=images))
+    assert read(tmp_path / "run" / "labels.json") == list(range(40, 54))
+    assert read(tmp_path / "run" / "corpus.json")["notes"] == ["made up"]
+    assert weights(tmp_path / "run")["classifier.weight"].shape == (16, 14)
+    (epoch,) = kit.runs.read_history(tmp_path / "run")
+    recalls = {name.split()[1] for name in epoch["scores"] if "R@" in name}
+    assert recalls == {"R@1", "sum"}  # four pictures have no ten nearest
+    retriever = kit.runs.load(tmp_path / "run")
+    features, _ = retriever.encode_split(corpus.test)
+    assert features.shape == (300, 16)
+    torch.testing.assert_close(features, retriever.encode_features(torch.tensor(feat[32:])))
+    kept = read_map(tmp_path / "run")
+    assert kept.images.shape == (1, 40, 16)
+    assert kept.captions == names[32:72]
 
 
 def test_features_from_a_file_take_the_place_of_a_backbone(corpus: Corpus, tmp_path: Path) -> None:

@@ -1,0 +1,117 @@
+"""Is one run better than another? Paired 95 % intervals, over queries or over seeds.
+
+Two runs on the same test set share its easy and its hard queries, and two methods with the same
+seed share its luck, so differences are taken pair by pair before anything is averaged.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+class Interval(NamedTuple):
+    """A mean difference, ours minus theirs, with an interval around it, in the unit of the scores.
+
+    >>> Interval(2.0, 0.5, 3.5).verdict, Interval(1.0, -0.5, 2.5).verdict
+    ('higher', 'undecided')
+    """
+
+    difference: float
+    low: float
+    high: float
+
+    @property
+    def verdict(self) -> Literal["higher", "lower", "undecided"]:
+        """What may be said of ours: undecided where 0 lies in the interval."""
+        if self.low > 0:
+            return "higher"
+        return "lower" if self.high < 0 else "undecided"
+
+
+def interval_over_queries(
+    ours: ArrayLike,
+    theirs: ArrayLike,
+    *,
+    confidence: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> Interval:
+    """Paired bootstrap: how the mean difference varies over test sets like this one.
+
+    It says nothing about other seeds of the training. The interval is of percentiles.
+
+    Args:
+        ours: (queries,) scores, such as ``100 * (scores.per_query.best_rank <= 1)``.
+        theirs: (queries,) scores of the same queries in the same order.
+        confidence: share of the resampled means in the interval, between 0 and 1.
+        resamples: how often the queries are drawn anew.
+        seed: of that draw.
+
+    Raises:
+        ValueError: fewer than two queries, another number of theirs, scores that are not finite, a
+            confidence outside (0, 1).
+
+    >>> ours, theirs = np.array([1, 1, 1, 0] * 50), np.array([0, 1, 0, 0] * 50)
+    >>> interval_over_queries(ours, theirs).verdict
+    'higher'
+
+    """
+    from scipy.stats import bootstrap
+
+    differences = _differences("interval_over_queries", ours, theirs, confidence)
+    drawn = bootstrap(
+        (differences,),
+        np.mean,
+        confidence_level=confidence,
+        n_resamples=resamples,
+        method="percentile",
+        batch=max(1, 10_000_000 // len(differences)),  # 80 MB at a time
+        rng=np.random.default_rng(seed),
+    )
+    low, high = drawn.confidence_interval
+    return Interval(float(differences.mean()), float(low), float(high))
+
+
+def interval_over_seeds(
+    ours: ArrayLike, theirs: ArrayLike, *, confidence: float = 0.95
+) -> Interval:
+    """Paired t-interval: how the difference varies over seeds, from two seeds on.
+
+    Args:
+        ours: (seeds,) one score a seed.
+        theirs: (seeds,) of the same seeds in the same order.
+        confidence: between 0 and 1.
+
+    Raises:
+        ValueError: as `interval_over_queries`.
+
+    >>> interval = interval_over_seeds([26.0, 27.0, 28.0], [25.0, 25.0, 25.0])
+    >>> [round(value, 4) for value in interval]  # 2 -+ 4.3027 / sqrt(3)
+    [2.0, -0.4841, 4.4841]
+
+    """
+    from scipy.stats import t
+
+    differences = _differences("interval_over_seeds", ours, theirs, confidence)
+    mean, error = differences.mean(), differences.std(ddof=1) / np.sqrt(len(differences))
+    reach = float(t.ppf((1 + confidence) / 2, len(differences) - 1) * error)
+    return Interval(float(mean), float(mean) - reach, float(mean) + reach)
+
+
+def _differences(
+    name: str, ours: ArrayLike, theirs: ArrayLike, confidence: float
+) -> NDArray[np.float64]:
+    one, other = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
+    if one.ndim != 1 or one.shape != other.shape or len(one) < 2:
+        raise ValueError(
+            f"{name}: ours and theirs must be two lists of the same length, at least 2, got "
+            f"{one.shape} and {other.shape}"
+        )
+    if not (np.isfinite(one).all() and np.isfinite(other).all()):
+        raise ValueError(f"{name}: scores must be finite")
+    if not 0 < confidence < 1:
+        raise ValueError(f"{name}: confidence must lie in (0, 1), got {confidence}")
+    return one - other
