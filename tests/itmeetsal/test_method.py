@@ -326,6 +326,17 @@ def test_groups_rates_and_decay_are_algorithm_1s() -> None:
     assert (judge["lr"], judge["weight_decay"]) == (2e-4, 0)
 
 
+def test_sizes_and_dropout_are_the_configs() -> None:
+    networks = method(replace(paper(), dropout=0.6)).networks
+    assert networks["text_encoder"].embedding.weight.shape == (12, 4)
+    assert networks["text_encoder"].lstm.hidden_size == 3
+    assert networks["text_encoder"].dropout.p == 0.6
+    assert networks["image_projection"].weight.shape == (8, 7)
+    assert networks["text_projection"].weight.shape == (8, 6)
+    assert networks["classifier"].weight.shape == (8, CLASSES)
+    assert networks["discriminator"][0].weight.shape == (4, 8)
+
+
 def test_rates_and_decay_are_the_configs() -> None:
     rates = {"learning_rate": 3e-3, "backbone_learning_rate": 7e-3, "weight_decay": 0.1}
     model = method(replace(paper(), **rates, decay=0.5, decay_epochs=3))

@@ -126,7 +126,6 @@ def test_validation_and_not_test_selects(folder: Path, corpus: Corpus) -> None:
     epoch = kit.runs.read_history(folder)[best["epoch"]]
     scores = scores_by_name(retriever.evaluate(corpus.validation))
     assert epoch["scores"] == pytest.approx(scores)
-    assert best["score"] == scores[SELECTION]
     assert scores != pytest.approx(scores_by_name(retriever.evaluate(corpus.test)))
 
 
@@ -147,6 +146,7 @@ def test_what_is_scored_and_kept_is_the_best_epoch_and_not_the_last(
     kept = read_map(tmp_path / "run")
     images, texts = retriever.encode_split(corpus.test)
     torch.testing.assert_close(images, kept.images[0])
+    torch.testing.assert_close(texts[::5], kept.texts[0])
     assert not torch.allclose(images, kept.images[1])
     scores = scores_by_name(retriever.evaluate(corpus.test)) | {SELECTION: 0.0}
     assert result["test"] == pytest.approx(scores)
