@@ -16,6 +16,7 @@ asks that package to restore it.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import importlib
 import json
@@ -49,6 +50,7 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
+@functools.cache  # the code that runs is what was imported, whatever is edited since
 def code_version(*packages: str) -> str:
     """A hash of the source of the rooms that decide a result, and of the packages named."""
     root = Path(__file__).parent

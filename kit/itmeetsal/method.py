@@ -344,7 +344,10 @@ class ITMeetsAL:
             )
         elif means.get("modality_entropy", 0.0) > 0.999 * math.log(2):
             said.append(
-                "the discriminator is at chance: "
+                "the uncertainty predictor answers one half to everything, which is its optimum: "
+                "only the reversed gradient still tells the encoders of the modalities"
+                if self.config.adversary == "separate"
+                else "the discriminator is at chance: "
                 "the modalities are confused, or it has stopped learning"
             )
         return tuple(said)

@@ -135,9 +135,12 @@ class Retriever:
             (pictures, dim) float32 on the CPU, of any norm.
 
         Raises:
-            ValueError: the run was trained on features from a file, so no picture can be encoded.
+            ValueError: no picture; the run was trained on features from a file, so that none can be
+                encoded.
 
         """
+        if len(pictures) == 0:
+            raise ValueError("encode_images: expected at least one picture, got none")
         opened = [p if isinstance(p, Image.Image) else Image.open(p) for p in pictures]
         return self.encode_features(self.source.of_pictures(opened))
 

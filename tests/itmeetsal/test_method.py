@@ -33,13 +33,17 @@ WEIGHTS = {"classification": 2.0, "imbalance": 3.0, "triplet": 5.0, "kl": 7.0, "
 
 def method(config: Config | None = None, backbone: nn.Module | None = None) -> ITMeetsAL:
     torch.manual_seed(0)
-    return ITMeetsAL(
+    model = ITMeetsAL(
         replace(config or paper(), **SMALL),
         image_backbone=backbone or nn.Sequential(nn.Linear(6, 7), nn.Tanh()),
         image_feature_dim=7,
         vocabulary_size=12,
         classes=CLASSES,
     )
+    for head in model.adversary or ():
+        for layer in (head[0], head[2]):  # else all of so few ReLUs are dead for some seeds
+            nn.init.ones_(layer.bias)
+    return model
 
 
 def batch(seed: int = 0) -> PairBatch:
@@ -472,3 +476,8 @@ def test_several_alarms_come_together_but_never_both_of_the_discriminator() -> N
     said = method().alarms(sick | {"modality_entropy": math.log(2)})
     assert [alarm.split()[1] for alarm in said] == ["triplet", "features", "discriminator"]
     assert said[2].startswith("the discriminator always wins")
+
+
+def test_figure_7s_predictor_that_has_collapsed_is_said() -> None:
+    (said,) = method(separate()).alarms(HEALTHY | {"modality_entropy": math.log(2)})
+    assert said.startswith("the uncertainty predictor answers one half to everything")

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 
 import kit.runs
 from kit.data.image_input import ImageInput
-from kit.data.pairs import CaptionedImages, Corpus, TrainingPairs
+from kit.data.pairs import CaptionedImages, Corpus, PairLoader, TrainingPairs
 from kit.data.scenes import scenes
 from kit.data.vocabulary import words
 from kit.encoders.image import image_backbone
@@ -233,19 +233,18 @@ def test_the_seed_decides_everything(folder: Path, corpus: Corpus, tmp_path: Pat
     )
 
 
-def test_the_seed_decides_order_and_mirroring_too(
+def test_seed_and_workers_reach_the_loader(
     corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seeds: list[int] = []
+    seen = []
 
-    class Pairs(TrainingPairs):
-        def __init__(self, *args: Any, seed: int) -> None:
-            seeds.append(seed)
-            super().__init__(*args, seed=seed)
+    def loader(pairs: TrainingPairs, batch_size: int, *, workers: int) -> PairLoader:
+        seen.append((pairs.seed, workers))
+        return PairLoader(pairs, batch_size)
 
-    monkeypatch.setattr("kit.itmeetsal.run.TrainingPairs", Pairs)
-    next(train(corpus, TINY, tmp_path / "run", seed=7))
-    assert seeds == [7]
+    monkeypatch.setattr("kit.itmeetsal.run.PairLoader", loader)
+    next(train(corpus, TINY, tmp_path / "run", seed=7, workers=3))
+    assert seen == [(7, 3)]
 
 
 def test_a_run_that_was_stopped_goes_on_and_ends_the_same(
@@ -339,8 +338,11 @@ def test_a_frozen_backbone_is_kept_in_the_folder(corpus: Corpus, tmp_path: Path)
 
 
 def test_grey_pictures_are_encoded_too(folder: Path) -> None:
-    features = kit.runs.load(folder).encode_images([Image.new("L", (50, 30), 90)])
-    assert features.shape == (1, 16)
+    retriever = kit.runs.load(folder)
+    assert retriever.encode_images([Image.new("L", (50, 30), 90)]).shape == (1, 16)
+    assert retriever.encode_texts([]).shape == (0, 16)
+    with pytest.raises(ValueError, match=r"encode_images: expected at least one picture, got no"):
+        retriever.encode_images([])
 
 
 def test_a_folder_without_an_epoch_is_refused(tmp_path: Path, corpus: Corpus) -> None:
