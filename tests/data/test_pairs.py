@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
+from kit.data.images import ImageTransform, TransformedImages
 from kit.data.pairs import (
     CaptionedImages,
     Corpus,
@@ -17,6 +21,7 @@ from kit.data.pairs import (
     TrainingPairs,
     batches_by_length,
 )
+from kit.data.scenes import scenes
 from kit.data.vocabulary import Vocabulary
 
 
@@ -66,13 +71,16 @@ def sentences(count: int) -> list[str]:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"image_names": []}, r"CaptionedImages: split 'train': expected at least one image"),
+        (
+            {"image_names": []},
+            r"^CaptionedImages: split 'train': expected at least one image, got none$",
+        ),
         ({"image_labels": [1]}, r"split 'train': expected one label per image \(3\), got 1"),
         ({"captions": ["x"]}, r"expected one image index per caption \(1\), got 4"),
         ({"image_names": ["a", "b", "a"]}, r"image names must be unique, got twice: a"),
         ({"caption_images": [2, 0, 1, 3]}, r"indices must lie in 0\.\.2, got 3"),
         ({"caption_images": [2, 0, 1, -1]}, r"captions without an image: .* got -1"),
-        ({"caption_images": [0, 0, 0, 0]}, r"2 images without captions: b, c"),
+        ({"caption_images": [0, 0, 0, 0]}, r"split 'train': 2 images without captions: b, c$"),
     ],
 )
 def test_a_split_that_cannot_be_is_refused(changed: dict[str, Any], message: str) -> None:
@@ -82,34 +90,52 @@ def test_a_split_that_cannot_be_is_refused(changed: dict[str, Any], message: str
 
 def test_captions_have_their_images_labels() -> None:
     assert split().caption_labels == [30, 30, 10, 30]
-    assert split().captions_of(0) == ["one two", "one two three"]
+    said = [split().captions_of(image) for image in range(3)]
+    assert said == [["one two", "one two three"], ["one"], ["one"]]
 
 
-def three(**changed: Any) -> Corpus:
-    others = ([f"{name}{i}" for i in range(3)] for name in ("validation", "test"))
-    validation, test = (split(name=names[0][:-1], image_names=names) for names in others)
-    return Corpus("mine", split(**changed), validation, test)
+SPLITS = ("train", "validation", "test")
 
 
-def test_an_image_in_two_splits_is_refused() -> None:
-    assert three().counts["test"] == {"images": 3, "captions": 4}
-    with pytest.raises(
-        ValueError, match=r"Corpus 'mine': 1 images are in 'train' and in 'test': t"
-    ):
-        three(image_names=["a", "b", "test1"])
+def three(**changed: dict[str, Any]) -> Corpus:
+    """A corpus; `test={"captions": ...}` changes a split."""
+    parts = {
+        name: split(
+            **{"name": name, "image_names": [f"{name}{i}" for i in range(3)]}
+            | changed.get(name, {})
+        )
+        for name in SPLITS
+    }
+    return Corpus("mine", **parts)
+
+
+def test_a_corpus_counts_its_splits() -> None:
+    assert three().counts == {name: {"images": 3, "captions": 4} for name in SPLITS}
+    assert [part.name for part in three().splits] == list(SPLITS)
+
+
+@pytest.mark.parametrize(("one", "other"), [SPLITS[:2], SPLITS[::2], SPLITS[1:]])
+def test_an_image_in_two_splits_is_refused(one: str, other: str) -> None:
+    names = [f"{other}0", "mine", f"{other}2"]
+    message = f"^Corpus 'mine': 2 images are in '{one}' and in '{other}': {other}0, {other}2$"
+    with pytest.raises(ValueError, match=message):
+        three(**{one: {"image_names": names}})
 
 
 def test_fingerprint_changes_with_all_that_is_learnt_from() -> None:
     changes: list[dict[str, Any]] = [
-        {},
         {"captions": ["one", "one two", "one", "one two four"]},
         {"image_labels": [30, 10, 31]},
         {"image_names": ["a", "b", "d"]},
         {"caption_images": [2, 0, 1, 1]},
     ]
-    prints = [three(**changed).fingerprint() for changed in changes]
-    assert len(set(prints)) == len(changes)
-    assert three().fingerprint() == prints[0]
+    prints = {three(**{name: change}).fingerprint() for name in SPLITS for change in changes}
+    assert len(prints | {three().fingerprint()}) == len(SPLITS) * len(changes) + 1
+
+
+def test_fingerprint_forgets_how_a_reader_holds_its_data() -> None:
+    held = {"captions": tuple(GOOD["captions"]), "caption_images": np.array([2, 0, 1, 0])}
+    assert three(train=held).fingerprint() == three().fingerprint()
 
 
 # ---- samples
@@ -128,13 +154,19 @@ def flips(data: TrainingPairs, epoch: int) -> list[float]:
 
 def test_half_are_mirrored_and_which_depends_on_seed_epoch_and_index() -> None:
     data = pairs(sentences(400))
-    torch.manual_seed(1)
     first = flips(data, 0)
     assert 160 < sum(first) < 240
-    assert flips(data, 0) == first
-    assert flips(data, 1) != first
-    assert flips(pairs(sentences(400), seed=1), 0) != first
-    assert sum(flips(pairs(sentences(400), mirrored=False), 0)) == 0
+    torch.manual_seed(1)
+    for index in (399, 0, 7):  # in any order, whatever was drawn before
+        assert data[0, index][0][1] == first[index]
+    assert flips(pairs(sentences(400)), 0) == first
+    for other in (flips(data, 1), flips(pairs(sentences(400), seed=1), 0)):
+        assert 140 < sum(a != b for a, b in zip(first, other, strict=True)) < 260
+
+
+def test_pictures_whose_captions_say_left_and_right_are_never_mirrored() -> None:
+    data = pairs(sentences(400), mirrored=False)
+    assert sum(flips(data, 0) + flips(data, 1)) == 0
 
 
 # ---- order
@@ -151,12 +183,35 @@ def test_every_sample_comes_once_in_batches_of_nearly_one_length() -> None:
     assert means != sorted(means)  # short and long batches come mixed
 
 
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(2, 100), min_size=1, max_size=60), st.integers(1, 9))
+def test_batches_follow_each_other_in_length_and_leave_nobody_alone(
+    lengths: list[int], batch_size: int
+) -> None:
+    batches = batches_by_length(lengths, batch_size=batch_size, seed=3, epoch=1)
+    by_length = sorted(sorted(lengths[index] for index in batch) for batch in batches)
+    assert [length for batch in by_length for length in batch] == sorted(lengths)
+    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
+    sizes = sorted(map(len, batches))
+    assert sizes[-1] <= batch_size + 1
+    assert sizes[0] > 1 or batch_size == 1 or len(lengths) == 1
+    assert len(batches) - len(lengths) // batch_size in (0, 1)
+
+
+def test_the_longest_caption_left_over_joins_the_next_longest() -> None:
+    lengths = list(range(10, 19))
+    batches = batches_by_length(lengths, batch_size=4, seed=0, epoch=0)
+    assert sorted(map(sorted, batches)) == [[0, 1, 2, 3], [4, 5, 6, 7, 8]]
+
+
 def test_order_is_a_pure_function_of_seed_and_epoch() -> None:
     def order(seed: int, epoch: int) -> list[list[int]]:
         return batches_by_length([5] * 40, batch_size=8, seed=seed, epoch=epoch)
 
     assert order(0, 0) == order(0, 0)
     assert len({str(order(seed, epoch)) for seed in (0, 1) for epoch in (0, 1)}) == 4
+    members = {str(sorted(map(sorted, order(0, epoch)))) for epoch in range(4)}
+    assert len(members) == 4  # not the same batches in another order
 
 
 @pytest.mark.parametrize(
@@ -166,6 +221,7 @@ def test_order_is_a_pure_function_of_seed_and_epoch() -> None:
         (34, 16, [2, 16, 16]),
         (1, 16, [1]),
         (3, 1, [1, 1, 1]),
+        (3, 2, [3]),
         (32, 16, [16, 16]),
     ],
 )
@@ -179,7 +235,7 @@ def test_a_single_sample_left_over_joins_a_batch(
 
 def test_batch_size_must_be_positive() -> None:
     with pytest.raises(
-        ValueError, match=r"batches_by_length: batch_size must be at least 1, got 0"
+        ValueError, match=r"^batches_by_length: batch_size must be at least 1, got 0$"
     ):
         batches_by_length([3, 4], batch_size=0, seed=0, epoch=0)
 
@@ -191,8 +247,10 @@ def equal(one: Any, other: Any) -> bool:
 def test_batches_are_what_they_say() -> None:
     data = pairs(sentences(40))
     for batch in PairLoader(data, 16).epoch(2):
-        assert batch.images.dtype == torch.float32
-        assert {batch.tokens.dtype, batch.labels.dtype, batch.lengths.dtype} == {torch.int64}
+        assert (batch.images.shape, batch.images.dtype) == ((len(batch.indices), 2), torch.float32)
+        assert {whole.dtype for whole in batch[1:]} == {torch.int64}
+        assert batch.tokens.shape == (len(batch.indices), int(batch.lengths.max()))
+        assert batch.lengths.shape == batch.labels.shape == batch.indices.shape
         for row, index in enumerate(batch.indices.tolist()):
             tokens, length = batch.tokens[row], batch.lengths[row]
             assert tokens[:length].tolist() == data.tokens[index]
@@ -201,16 +259,30 @@ def test_batches_are_what_they_say() -> None:
             assert torch.equal(batch.images[row], data[2, index][0])
 
 
-def test_skipping_leaves_the_first_batches_out() -> None:
-    loader = PairLoader(pairs(sentences(90)), 16)
-    whole, rest = list(loader.epoch(1)), list(loader.epoch(1, skip=4))
-    assert len(rest) == 2
-    assert all(equal(a, b) for a, b in zip(rest, whole[4:], strict=True))
+def test_pictures_enter_a_batch_as_they_are() -> None:
+    corpus = scenes(images=12, size=32)
+    transform = ImageTransform(size=16, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+    pictures = TransformedImages(corpus.train.open_image, transform)
+    vocabulary = Vocabulary.of(corpus.train.captions)
+    data = TrainingPairs(corpus.train, pictures, vocabulary, seed=0)
+    batch = next(PairLoader(data, 8).epoch(0))
+    assert (batch.images.shape, batch.images.dtype) == ((8, 3, 16, 16), torch.float32)
+    described = [corpus.train.caption_images[index] for index in batch.indices.tolist()]
+    assert torch.equal(batch.images, torch.stack([pictures(i, flipped=False) for i in described]))
 
 
-def test_workers_change_nothing_and_nothing_is_drawn_from_the_global_generator() -> None:
+@pytest.mark.parametrize("skip", [0, 1, 4, 5, 6])
+def test_skipping_leaves_the_first_batches_out(skip: int) -> None:
+    loader = PairLoader(pairs(sentences(81)), 16)  # 16 + 16 + 16 + 16 + 17
+    whole, rest = list(loader.epoch(1)), list(loader.epoch(1, skip=skip))
+    assert len(whole) == len(loader) == 5
+    assert all(equal(a, b) for a, b in zip(rest, whole[skip:], strict=True))
+
+
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_workers_change_nothing_and_nothing_is_drawn_from_the_global_generator(epoch: int) -> None:
     data = pairs(sentences(50))
     before = torch.get_rng_state()
-    one, two = (list(PairLoader(data, 16, workers=workers).epoch(0)) for workers in (0, 2))
+    one, two = (list(PairLoader(data, 16, workers=workers).epoch(epoch)) for workers in (0, 2))
     assert all(equal(a, b) for a, b in zip(one, two, strict=True))
     assert torch.equal(torch.get_rng_state(), before)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import string
+from collections import Counter
+from itertools import pairwise
 
 import pytest
 import torch
@@ -17,6 +19,7 @@ CAPTIONS = ["A dog, a ball."] * 2 + ["The dog!", "the cat's ball"]
 def test_words_are_lower_case_without_punctuation_cut_at_white_space() -> None:
     assert words("A man's T-shirt\t(red)  is\nnew.") == ["a", "mans", "tshirt", "red", "is", "new"]
     assert words(string.punctuation) == []
+    assert words("“Ça” — ½") == ["“ça”", "—", "½"]  # only ASCII marks, as string.punctuation has
 
 
 def test_ids_follow_falling_count_then_the_alphabet() -> None:
@@ -48,8 +51,20 @@ def test_long_captions_are_cut() -> None:
 
 
 def test_no_frequent_word_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"Vocabulary\.of: no word occurs at least min_count=3 ti"):
+    message = r"^Vocabulary\.of: no word occurs at least min_count=3 times among 2 different words$"
+    with pytest.raises(ValueError, match=message):
         Vocabulary.of(["one", "two two"])
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.text("ab ,", max_size=12), max_size=12), st.integers(1, 3))
+def test_each_known_word_is_frequent_and_in_its_place(captions: list[str], least: int) -> None:
+    captions = [*captions, "c c c"]
+    counts = Counter(word for caption in captions for word in words(caption))
+    known = Vocabulary.of(captions, min_count=least).words
+    assert set(known) == {word for word, count in counts.items() if count >= least}
+    for word, after in pairwise(known):
+        assert counts[word] > counts[after] or (counts[word] == counts[after] and word < after)
 
 
 @settings(deadline=None, max_examples=50)
@@ -58,7 +73,7 @@ def test_every_caption_has_ids_of_the_vocabulary(caption: str) -> None:
     vocabulary = Vocabulary.of(CAPTIONS, min_count=1)
     encoded = vocabulary.encode(caption)
     assert encoded[0] == START
-    assert len(encoded) >= 2
+    assert len(encoded) == 1 + max(1, len(words(caption)))
     assert all(UNKNOWN <= index < len(vocabulary) and index != START for index in encoded[1:])
 
 
@@ -67,3 +82,13 @@ def test_padding() -> None:
     assert tokens.tolist() == [[2, 3, 4], [2, PAD, PAD], [2, 5, PAD]]
     assert lengths.tolist() == [3, 1, 2]
     assert tokens.dtype == lengths.dtype == torch.int64
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=7), min_size=1, max_size=5))
+def test_padding_loses_nothing_and_adds_no_more_than_it_must(sequences: list[list[int]]) -> None:
+    tokens, lengths = pad(sequences)
+    assert tokens.shape == (len(sequences), max(map(len, sequences)))
+    for row, length, sequence in zip(tokens, lengths, sequences, strict=True):
+        assert row[:length].tolist() == sequence
+        assert (row[length:] == PAD).all()
