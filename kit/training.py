@@ -270,6 +270,44 @@ def _gradient_shares(
     return {f"share/{name}": norm / total for name, norm in norms.items()}
 
 
+def gradient_map(
+    method: Method[Features, Any], batch: Any, *, epoch: int = 0
+) -> dict[str, dict[str, float]]:
+    """Who moves by what: the gradient that each term of each turn gives each network.
+
+    Nothing is changed. A network that a turn's optimizer does not hold gets none of its gradient,
+    whatever the term's graph passes through.
+
+    Args:
+        method: on the device where its networks are.
+        batch: one of its batches.
+        epoch: whose turns.
+
+    Returns:
+        term -> network -> Euclidean norm of the gradient over the network's parameters; 0 where
+        nothing arrives.
+
+    """
+    device = next(method.networks.parameters()).device
+    batch = _to(batch, device)
+    features = method.encode(batch)
+    norms: dict[str, dict[str, float]] = {}
+    for turn in method.turns(epoch):
+        held = {id(p) for group in turn.optimizer.param_groups for p in group["params"]}
+        for term, value in turn.terms(features, batch).items():
+            norms[term] = {}
+            for name, network in method.networks.items():
+                moved = [p for p in network.parameters() if id(p) in held]
+                gradients = (
+                    torch.autograd.grad(value, moved, retain_graph=True, allow_unused=True)
+                    if moved
+                    else ()
+                )
+                parts = [g.square().sum() for g in gradients if g is not None]
+                norms[term][name] = float(torch.stack(parts).sum().sqrt()) if parts else 0.0
+    return norms
+
+
 @contextlib.contextmanager
 def evaluating(networks: nn.Module) -> Iterator[None]:
     """Evaluate without gradient; every module's mode is restored as it was found."""

@@ -14,8 +14,10 @@ from kit.training import (
     Epoch,
     Progress,
     Step,
+    Turn,
     evaluating,
     fit,
+    gradient_map,
     scale_learning_rates,
     with_progress,
 )
@@ -154,6 +156,34 @@ def test_bfloat16_encodes_under_autocast_and_descends_in_float32() -> None:
     list(fit(method, ToyLoader(2), epochs=1, precision="bfloat16"))
     assert method.seen == [torch.bfloat16] * 2
     assert all(p.dtype == torch.float32 for p in method.networks.parameters())
+
+
+def test_the_gradient_map_by_hand() -> None:
+    """Of `please`, 3 times the judge's mean answer: into W the outer product of the two means."""
+    method = ToyMethod()
+    method.networks.eval()
+    (batch,) = ToyLoader(1).epoch(0)
+    weights = method.networks["judge"][0].weight
+    found = gradient_map(method, batch)
+    into_bias, into_weights = 3 * weights.norm(), 3 * weights.norm() * batch.x.mean(0).norm()
+    assert found["please"] == {
+        "encoder": pytest.approx(torch.hypot(into_bias, into_weights).item()),
+        "judge": 0.0,  # the term passes through it, and the turn does not move it
+    }
+    assert found.keys() == {"size", "please", "score"}
+    for term, mover in (("size", "encoder"), ("score", "judge")):
+        assert {name for name, norm in found[term].items() if norm > 0} == {mover}
+    assert all(p.grad is None for p in method.networks.parameters())
+
+
+def test_the_gradient_map_asks_for_the_turns_of_its_epoch() -> None:
+    class Warming(ToyMethod):
+        def turns(self, epoch: int) -> tuple[Turn[Hidden, Numbers], ...]:
+            return super().turns(epoch)[: 1 + epoch]
+
+    (batch,) = ToyLoader(1).epoch(0)
+    assert "score" not in gradient_map(Warming(), batch)
+    assert "score" in gradient_map(Warming(), batch, epoch=1)
 
 
 def test_unknown_precision_is_refused() -> None:

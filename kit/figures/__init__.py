@@ -4,19 +4,31 @@ Each function returns a plotly figure whose controls work without a kernel, or a
 is whole by itself, so a report shows the same as a notebook.
 """
 
-from kit.figures.embedding import embedding_map
+from kit.figures.claims import Claim, claims_table
+from kit.figures.clouds import discriminated_clouds
+from kit.figures.curves import curves
+from kit.figures.diagrams import adversary_diagram
+from kit.figures.embedding import embedding_map, embedding_maps
 from kit.figures.gallery import captioned_pictures, retrieval_gallery
 from kit.figures.look import Html, use_in_notebooks
+from kit.figures.matrices import matrices
 from kit.figures.precision_recall import precision_recall_curves
 from kit.figures.projection import project, project_epochs
 from kit.figures.results import ResultRow, results_table
 from kit.figures.training import training_curves
 
 __all__ = [
+    "Claim",
     "Html",
     "ResultRow",
+    "adversary_diagram",
     "captioned_pictures",
+    "claims_table",
+    "curves",
+    "discriminated_clouds",
     "embedding_map",
+    "embedding_maps",
+    "matrices",
     "precision_recall_curves",
     "project",
     "project_epochs",

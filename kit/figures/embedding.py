@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
+from plotly.subplots import make_subplots
 
-from kit.figures.look import GREY, TEMPLATE, pair_colours
+from kit.figures.look import GREY, TEMPLATE, add_panel_title, pair_colours, play_button, slider
 
 Points = NDArray[np.float32]
+
+LEGEND = "▲ image   ● sentence   one colour: one pair"
 
 
 def embedding_map(
@@ -57,14 +59,63 @@ def embedding_map(
     figure.update_yaxes(range=[y_low, y_high], scaleanchor="x", **bare)
     figure.update_layout(
         template=TEMPLATE,
-        title={"text": title, "subtitle": {"text": "▲ image   ● sentence   one colour: one pair"}},
+        title={"text": title, "subtitle": {"text": LEGEND}},
         height=640,
         margin={"l": 24, "r": 24, "t": 84, "b": 24},
         showlegend=False,
         hovermode="closest",
     )
     if len(steps) > 1:
-        figure.update_layout(sliders=[_slider(steps)], updatemenus=[_play_button()])
+        labels = [str(step) for step in steps]
+        figure.update_layout(
+            sliders=[slider(labels, prefix="Epoch ", active=last)], updatemenus=[play_button()]
+        )
+    return figure
+
+
+def embedding_maps(
+    maps: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    names: Sequence[str],
+    *,
+    title: str = "The same pairs, run by run",
+) -> go.Figure:
+    """Draw the same pairs as several runs place them, two maps in a row (Figure 6).
+
+    Args:
+        maps: run -> (image_points, text_points), each (pairs, 2), the same pairs in each.
+        names: what the pointer shows of each pair.
+        title: what one sees.
+
+    Raises:
+        ValueError: no map; points of another shape or not finite; names that do not fit them.
+
+    """
+    if not maps:
+        raise ValueError("embedding_maps: expected at least one map")
+    columns = min(2, len(maps))
+    rows = -(-len(maps) // columns)
+    figure = make_subplots(
+        rows=rows, cols=columns, horizontal_spacing=0.03, vertical_spacing=0.12 / rows
+    )
+    colours = pair_colours(len(names))
+    for at, (run, points) in enumerate(maps.items()):
+        where = {"row": at // columns + 1, "col": at % columns + 1}
+        image, text = (np.asarray(one, dtype=np.float32) for one in points)
+        _check(image[None], text[None], names, [0])
+        for trace in _traces(image, text, names, colours):
+            figure.add_trace(trace, **where)
+        add_panel_title(figure, run, **where)
+    bare = {"showticklabels": False, "ticks": "", "showgrid": False, "mirror": True}
+    figure.update_xaxes(**bare)
+    figure.update_yaxes(**bare)
+    figure.update_layout(
+        template=TEMPLATE,
+        title={"text": title, "subtitle": {"text": LEGEND}},
+        height=390 * rows + 90,
+        margin={"l": 24, "r": 24, "t": 100, "b": 24},
+        showlegend=False,
+        hovermode="closest",
+    )
     return figure
 
 
@@ -134,39 +185,3 @@ def _frame_around(points: Points) -> tuple[list[float], list[float]]:
     low, high = flat.min(axis=0), flat.max(axis=0)
     air = 0.05 * max(float((high - low).max()), 1e-6)
     return (low - air).tolist(), (high + air).tolist()
-
-
-def _slider(steps: Sequence[int]) -> dict[str, Any]:
-    glide = {
-        "mode": "immediate",
-        "frame": {"duration": 300, "redraw": False},
-        "transition": {"duration": 300},
-    }
-    return {
-        "active": len(steps) - 1,
-        "currentvalue": {"prefix": "Epoch "},
-        "pad": {"l": 70, "t": 12},
-        "steps": [
-            {"label": str(step), "method": "animate", "args": [[str(step)], glide]}
-            for step in steps
-        ],
-    }
-
-
-def _play_button() -> dict[str, Any]:
-    run = {
-        "mode": "immediate",
-        "fromcurrent": False,
-        "frame": {"duration": 700, "redraw": False},
-        "transition": {"duration": 500},
-    }
-    return {
-        "type": "buttons",
-        "x": 0,
-        "y": 0,
-        "xanchor": "left",
-        "yanchor": "top",
-        "pad": {"t": 30},
-        "showactive": False,
-        "buttons": [{"label": "▶", "method": "animate", "args": [None, run]}],
-    }

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import plotly.graph_objects as go
 import plotly.io as pio
@@ -99,3 +101,42 @@ def plain(name: str) -> str:
     """
     words = name.replace("_", " ").strip()
     return words[:1].upper() + words[1:]
+
+
+def slider(
+    labels: Sequence[str], *, prefix: str = "", active: int = 0, redraw: bool = False
+) -> dict[str, Any]:
+    """A slider over frames of these names; `redraw` where more than points and lines changes."""
+    glide = {
+        "mode": "immediate",
+        "frame": {"duration": 300, "redraw": redraw},
+        "transition": {"duration": 0 if redraw else 300},
+    }
+    return {
+        "active": active,
+        "currentvalue": {"prefix": prefix},
+        "pad": {"l": 70, "t": 12},
+        "steps": [
+            {"label": label, "method": "animate", "args": [[label], glide]} for label in labels
+        ],
+    }
+
+
+def play_button(*, redraw: bool = False) -> dict[str, Any]:
+    """A button that runs through the frames from the first on."""
+    run = {
+        "mode": "immediate",
+        "fromcurrent": False,
+        "frame": {"duration": 700, "redraw": redraw},
+        "transition": {"duration": 0 if redraw else 500},
+    }
+    return {
+        "type": "buttons",
+        "x": 0,
+        "y": 0,
+        "xanchor": "left",
+        "yanchor": "top",
+        "pad": {"t": 30},
+        "showactive": False,
+        "buttons": [{"label": "▶", "method": "animate", "args": [None, run]}],
+    }

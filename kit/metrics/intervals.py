@@ -30,6 +30,12 @@ class Interval(NamedTuple):
             return "higher"
         return "lower" if self.high < 0 else "undecided"
 
+    @property
+    def claim(self) -> Literal["held", "not held", "undecided"]:
+        """What may be said of the claim that ours is higher."""
+        words: dict[str, Literal["held", "not held"]] = {"higher": "held", "lower": "not held"}
+        return words.get(self.verdict, "undecided")
+
 
 def interval_over_queries(
     ours: ArrayLike,

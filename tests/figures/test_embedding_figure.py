@@ -1,11 +1,15 @@
+"""The embedding map: pairs of an image and a sentence, epoch by epoch or run by run."""
+
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from kit.figures import embedding_map
-from kit.figures.look import pair_colours
+from kit.figures import embedding_map, embedding_maps
+from kit.figures.look import pair_colours, play_button, slider
 
 EPOCHS, PAIRS = 10, 40
 NAMES = [f"pair {at}" for at in range(PAIRS)]
@@ -112,3 +116,75 @@ def test_colours_of_pairs_differ_and_neighbours_are_far_apart() -> None:
     rgb = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in colours])
     for apart in (1, 2, 3):
         assert np.linalg.norm(rgb[apart:] - rgb[:-apart], axis=1).min() > 50
+
+
+# ---- the same pairs, run by run
+
+
+def maps(count: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    return {f"run {at}": (points(2 * at)[0], points(2 * at + 1)[0]) for at in range(count)}
+
+
+@pytest.mark.parametrize(("count", "rows"), [(1, 1), (2, 1), (3, 2), (4, 2), (5, 3)])
+def test_runs_stand_two_in_a_row_each_with_its_points_and_its_name(count: int, rows: int) -> None:
+    figure = embedding_maps(maps(count), NAMES, title="Runs")
+    assert len(figure.data) == 3 * count
+    for at, (run, (image, text)) in enumerate(maps(count).items()):
+        lines, images, texts = figure.data[3 * at : 3 * at + 3]
+        for trace, expected in ((images, image), (texts, text)):
+            np.testing.assert_array_equal(np.stack([trace.x, trace.y], axis=1), expected)
+            assert trace.text == tuple(NAMES)
+        joined = np.reshape(lines.y, (PAIRS, 3))
+        np.testing.assert_array_equal(joined[:, :2], np.stack([image[:, 1], text[:, 1]], axis=1))
+        assert np.isnan(joined[:, 2]).all()
+        suffix = str(at + 1) if at else ""
+        assert {(t.xaxis, t.yaxis) for t in (lines, images, texts)} == {
+            (f"x{suffix}", f"y{suffix}")
+        }
+        said = figure.layout.annotations[at]
+        assert (said.text, said.xref) == (f"<b>{run}</b>", f"x{suffix} domain")
+    assert len({axis.domain for axis in figure.select_yaxes()}) == rows
+    assert figure.layout.title.text == "Runs"
+    assert "http" not in figure.to_json()
+
+
+def test_a_pair_has_one_colour_in_every_run_and_the_shape_is_the_modality() -> None:
+    figure = embedding_maps(maps(3), NAMES)
+    marked = [trace for trace in figure.data if trace.mode == "markers"]
+    assert {trace.marker.color for trace in marked} == {tuple(pair_colours(PAIRS))}
+    assert [trace.marker.symbol for trace in marked] == ["triangle-up", "circle"] * 3
+
+
+@pytest.mark.parametrize(
+    ("wrong", "names", "message"),
+    [
+        (None, NAMES, r"embedding_maps: expected at least one map"),
+        ((points(0)[0], points(1)[0, :39]), NAMES, r"must have the same shape .* 40, 2\) and .*39"),
+        ((points(0), points(1)), NAMES, r"must have the same shape"),
+        ((points(0)[0], np.full((PAIRS, 2), np.inf)), NAMES, r"text_points must be finite"),
+        ((points(0)[0], points(1)[0]), NAMES[1:], r"expected one name per pair \(40\), got 39"),
+    ],
+)
+def test_errors_of_maps_are_named(wrong: Any, names: list[str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        embedding_maps({} if wrong is None else {"wrong": wrong}, names)
+
+
+@pytest.mark.parametrize("redraw", [False, True])
+def test_slider_and_button_animate_the_frames_that_they_name(redraw: bool) -> None:
+    slides = slider(["a", "b"], prefix="Epoch ", active=1, redraw=redraw)
+    button = play_button(redraw=redraw)
+    go.Layout(sliders=[slides], updatemenus=[button])  # plotly knows every word of them
+    assert (slides["active"], slides["currentvalue"]) == (1, {"prefix": "Epoch "})
+    assert [(step["label"], step["args"][0]) for step in slides["steps"]] == [
+        ("a", ["a"]),
+        ("b", ["b"]),
+    ]
+    (play,) = button["buttons"]
+    assert play["args"][0] is None  # all frames
+    assert play["args"][1]["fromcurrent"] is False
+    for control in (*slides["steps"], play):
+        assert control["method"] == "animate"
+        move = control["args"][1]
+        assert move["frame"]["redraw"] == redraw
+        assert (move["transition"]["duration"] == 0) == redraw  # a redrawn frame cannot glide

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -24,7 +25,7 @@ from kit.itmeetsal.method import (
     paper,
     separate,
 )
-from kit.training import Turn, fit
+from kit.training import Turn, fit, gradient_map
 
 SMALL: dict[str, Any] = {"dim": 8, "word_dim": 4, "lstm_units": 3, "batch_size": 4}
 CLASSES = 5
@@ -234,6 +235,64 @@ def test_gradient_map(preset: str, term: str) -> None:
             assert any(g is not None and g.abs().sum() > 0 for g in gradients), name
         else:
             assert all(gradient is None for gradient in gradients), name
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_map_of_every_preset_is_the_one_above(preset: str) -> None:
+    model = method(PRESETS[preset]())
+    found = gradient_map(model, batch())
+    z = model.encode(batch())
+    assert [*found] == [term for turn in model.turns(0) for term in turn.terms(z, batch())]
+    for term, norms in found.items():
+        expected = WHO_MOVES.get((preset, term)) or WHO_MOVES["paper", term]
+        assert norms.keys() == {*model.networks}
+        assert {name for name, norm in norms.items() if norm > 0} == expected, term
+        assert all(norms[name] == 0 for name in norms.keys() - expected), term
+
+
+@pytest.mark.parametrize(("preset", "term"), WHO_MOVES)
+def test_the_maps_numbers_are_the_norms_of_what_backward_leaves(preset: str, term: str) -> None:
+    model = method(PRESETS[preset]())
+    model.networks.eval()  # one dropout for both
+    found = gradient_map(model, batch())[term]
+    z = model.encode(batch())
+    (turn,) = (turn for turn in model.turns(0) if term in turn.terms(z, batch()))
+    turn.terms(z, batch())[term].backward()
+    held = {id(p) for group in turn.optimizer.param_groups for p in group["params"]}
+    for name, network in model.networks.items():
+        entries = [
+            entry
+            for p in network.parameters()
+            if id(p) in held and p.grad is not None
+            for entry in p.grad.flatten().tolist()
+        ]
+        assert found[name] == pytest.approx(math.hypot(*entries), rel=1e-5), name
+
+
+def test_the_map_changes_neither_parameters_nor_gradients_nor_optimizers() -> None:
+    model = method(separate())
+    for _ in zip(fit(model, Loader(), epochs=2), range(6), strict=False):
+        pass  # both optimizers have moments, all parameters gradients
+
+    def everything() -> tuple[Any, ...]:
+        gradients = [p.grad for p in model.networks.parameters()]
+        assert all(gradient is not None for gradient in gradients)
+        states = [optimizer.state_dict() for optimizer in model.optimizers.values()]
+        assert all(state["state"] for state in states)
+        modes = [module.training for module in model.networks.modules()]
+        return model.networks.state_dict(), gradients, states, modes
+
+    before = deepcopy(everything())
+    gradient_map(model, batch())
+    torch.testing.assert_close(everything(), before, rtol=0, atol=0)
+
+
+def test_the_map_of_a_frozen_backbone_is_0_and_of_the_rest_is_not() -> None:
+    model = method(backbone=nn.Linear(6, 7).requires_grad_(False))
+    found = gradient_map(model, batch())
+    assert {norms["image_backbone"] for norms in found.values()} == {0.0}
+    for term in ("classification", "triplet", "kl", "entropy"):
+        assert all(found[term][name] > 0 for name in ENCODERS - {"image_backbone"})
 
 
 def test_a_generator_turn_leaves_the_discriminator_without_gradient() -> None:
