@@ -275,8 +275,9 @@ def gradient_map(
 ) -> dict[str, dict[str, float]]:
     """Who moves by what: the gradient that each term of each turn gives each network.
 
-    Nothing is changed. A network that a turn's optimizer does not hold gets none of its gradient,
-    whatever the term's graph passes through.
+    No parameter moves, and none has a gradient afterwards that it had not before; dropout draws and
+    batch norm counts as in a step of training. A network that a turn's optimizer does not hold gets
+    none of its gradient, whatever the term's graph passes through.
 
     Args:
         method: on the device where its networks are.
@@ -300,7 +301,7 @@ def gradient_map(
                 moved = [p for p in network.parameters() if id(p) in held]
                 gradients = (
                     torch.autograd.grad(value, moved, retain_graph=True, allow_unused=True)
-                    if moved
+                    if moved and value.requires_grad
                     else ()
                 )
                 parts = [g.square().sum() for g in gradients if g is not None]

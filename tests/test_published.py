@@ -185,6 +185,16 @@ def test_notes_point_at_rows_and_columns_that_exist() -> None:
         assert note.column in ("", *table.columns)
 
 
+def test_rows_in_the_order_of_the_kits_scores() -> None:
+    measures = ("R@1", "R@10", "mAP", "mAP_cmpm")
+    full = published.itmeetsal_table(4).row("Full method")
+    expected = [46.6, 82.5, None, 26.3, 34.4, 74.1, None, 34.4]
+    assert published.itmeetsal_scores(full, "Flickr30K", measures) == expected
+    figure_7 = published.itmeetsal_table(6).row("Method in Figure 7")
+    expected = [39.0, 77.7, None, 22.33, None, None, None, None]
+    assert published.itmeetsal_scores(figure_7, "Flickr8K", measures) == expected
+
+
 def test_tables_are_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         published.itmeetsal_table(1).number = 2  # type: ignore[misc]

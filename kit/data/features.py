@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import sys
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -214,9 +215,15 @@ def _batches(
 ) -> Iterator[Tensor]:
     starts: Iterable[int] = range(0, len(split.image_names), batch_size)
     if progress:
-        from tqdm.auto import tqdm
+        from tqdm import tqdm
 
-        starts = tqdm(starts, desc=f"{backbone.name}, {split.name}", unit="batch")
+        starts = tqdm(
+            starts,
+            desc=f"{backbone.name}, {split.name}",
+            unit="batch",
+            delay=2,  # seconds: what is done by then needs no bar
+            file=sys.stdout,  # a notebook shows stderr as if something were wrong
+        )
     for start in starts:
         stop = min(start + batch_size, len(split.image_names))
         yield torch.stack(

@@ -40,14 +40,14 @@ def discriminated_clouds(
 
     Raises:
         ValueError: arrays that do not fit each other or are not finite, probabilities outside of 0
-            and 1.
+            and 1, a label twice, a reach that is not positive.
 
     """
     image, text, ground = (
         np.asarray(values, dtype=np.float32)
         for values in (image_points, text_points, image_probability)
     )
-    _check(image, text, ground, labels)
+    _check(image, text, ground, labels, reach)
     frames = [
         go.Frame(name=label, data=_moved(image[at], text[at], ground[at]), traces=[0, 1, 2])
         for at, label in enumerate(labels)
@@ -96,7 +96,9 @@ def _moved(image: Floats, text: Floats, ground: Floats) -> list[go.Heatmap | go.
     return [go.Heatmap(z=ground), *clouds]
 
 
-def _check(image: Floats, text: Floats, ground: Floats, labels: Sequence[str]) -> None:
+def _check(
+    image: Floats, text: Floats, ground: Floats, labels: Sequence[str], reach: float
+) -> None:
     name = "discriminated_clouds"
     fits = image.ndim == 3 and image.shape[2] == 2 and image.shape == text.shape
     if not fits or ground.ndim != 3 or not len(image) == len(ground) == len(labels) > 0:
@@ -104,6 +106,11 @@ def _check(image: Floats, text: Floats, ground: Floats, labels: Sequence[str]) -
             f"{name}: expected image_points and text_points of one shape (frames, points, 2), "
             "image_probability (frames, height, width) and a label per frame, got "
             f"{image.shape}, {text.shape}, {ground.shape} and {len(labels)} labels"
+        )
+    if len(set(labels)) != len(labels) or not 0 < reach < float("inf"):
+        raise ValueError(
+            f"{name}: expected labels that differ and a positive reach, got {list(labels)} "
+            f"and {reach}"
         )
     if not all(np.isfinite(values).all() for values in (image, text)):
         raise ValueError(f"{name}: image_points and text_points must be finite")

@@ -39,7 +39,7 @@ def curves(
 
     Raises:
         ValueError: no panel or no curve, a curve of another length than `x`, an infinite value, a
-            reference for a panel that is not there.
+            reference for a panel or a name in `grey` that is not there.
 
     """
     across = np.asarray(x, dtype=np.float64)
@@ -51,6 +51,9 @@ def curves(
     if unknown:
         raise ValueError(f"curves: references for panels that are not there: {unknown}")
     names = list(dict.fromkeys(name for by_name in panels.values() for name in by_name))
+    missing = sorted({*grey} - {*names})
+    if missing:
+        raise ValueError(f"curves: grey names curves that are not there: {missing}")
     coloured = [name for name in names if name not in grey]
     figure = make_subplots(cols=len(panels), horizontal_spacing=0.1)
     shown: set[str] = set()

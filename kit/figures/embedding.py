@@ -43,7 +43,7 @@ def embedding_map(
     image = np.asarray(image_points, dtype=np.float32)
     text = np.asarray(text_points, dtype=np.float32)
     steps = list(range(len(image))) if epochs is None else [int(one) for one in epochs]
-    _check(image, text, names, steps)
+    _check("embedding_map", image, text, names, steps)
     colours = pair_colours(len(names))
     last = len(steps) - 1
     figure = go.Figure(
@@ -100,10 +100,12 @@ def embedding_maps(
     colours = pair_colours(len(names))
     for at, (run, points) in enumerate(maps.items()):
         where = {"row": at // columns + 1, "col": at % columns + 1}
-        image, text = (np.asarray(one, dtype=np.float32) for one in points)
-        _check(image[None], text[None], names, [0])
-        for trace in _traces(image, text, names, colours):
+        image, text = (np.asarray(one, dtype=np.float32)[None] for one in points)
+        _check(f"embedding_maps: {run!r}", image, text, names, [0])
+        for trace in _traces(image[0], text[0], names, colours):
             figure.add_trace(trace, **where)
+        across = figure.get_subplot(**where).xaxis.plotly_name.replace("axis", "")
+        figure.update_yaxes(scaleanchor=across, **where)
         add_panel_title(figure, run, **where)
     bare = {"showticklabels": False, "ticks": "", "showgrid": False, "mirror": True}
     figure.update_xaxes(**bare)
@@ -119,21 +121,23 @@ def embedding_maps(
     return figure
 
 
-def _check(image: Points, text: Points, names: Sequence[str], steps: Sequence[int]) -> None:
+def _check(
+    where: str, image: Points, text: Points, names: Sequence[str], steps: Sequence[int]
+) -> None:
     if image.ndim != 3 or image.shape[2] != 2 or 0 in image.shape or image.shape != text.shape:
         raise ValueError(
-            "embedding_map: image_points and text_points must have the same shape "
+            f"{where}: image_points and text_points must have the same shape "
             f"(epochs, pairs, 2), got {image.shape} and {text.shape}"
         )
     if not (np.isfinite(image).all() and np.isfinite(text).all()):
-        raise ValueError("embedding_map: image_points and text_points must be finite")
+        raise ValueError(f"{where}: image_points and text_points must be finite")
     if len(names) != image.shape[1]:
         raise ValueError(
-            f"embedding_map: expected one name per pair ({image.shape[1]}), got {len(names)}"
+            f"{where}: expected one name per pair ({image.shape[1]}), got {len(names)}"
         )
     if len(steps) != len(image) or len(set(steps)) != len(steps):
         raise ValueError(
-            f"embedding_map: expected {len(image)} different epochs, one per map, got {steps}"
+            f"{where}: expected {len(image)} different epochs, one per map, got {steps}"
         )
 
 

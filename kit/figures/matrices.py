@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 
 from kit.figures.look import GREY, INK, TEMPLATE, add_panel_title
 
-READABLE = 12  # with more columns, numbers in the cells cannot be read
+READABLE = 12  # with more rows or columns, numbers in the cells cannot be read
 SIGNED = ((0.0, "#D55E00"), (0.5, "#FFFFFF"), (1.0, "#0072B2"))
 POSITIVE = ((0.0, "#FFFFFF"), (1.0, "#0072B2"))
 SYMBOLS = ("circle-open", "square-open", "x-thin-open", "diamond-open")
@@ -70,7 +70,7 @@ def matrices(
             coloraxis="coloraxis",
             xgap=1,
             ygap=1,
-            texttemplate=f"%{{z:.{decimals}f}}" if columns <= READABLE else None,
+            texttemplate=f"%{{z:.{decimals}f}}" if max(rows, columns) <= READABLE else None,
             customdata=[[f"{down}, {across}" for across in acrosses] for down in downs],
             hovertemplate="%{customdata}: %{z:.4g}<extra></extra>",
             row=1,

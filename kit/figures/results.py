@@ -18,12 +18,15 @@ class ResultRow:
         label: what was measured.
         values: one number per column; None where there is none.
         from_paper: a published row, shown in grey and marked "paper".
+        spreads: a standard deviation per column, None where there is none; no spread at all if not
+            given.
 
     """
 
     label: str
     values: Sequence[float | None]
     from_paper: bool = False
+    spreads: Sequence[float | None] | None = None
 
 
 def results_table(
@@ -67,7 +70,16 @@ def _row(row: ResultRow, columns: int) -> str:
         raise ValueError(
             f"results_table: row {row.label!r}: expected {columns} values, got {len(row.values)}"
         )
-    cells = [_number(value, row.label) for value in row.values]
+    spreads = [None] * columns if row.spreads is None else row.spreads
+    if len(spreads) != columns:
+        raise ValueError(
+            f"results_table: row {row.label!r}: expected {columns} spreads, got {len(spreads)}"
+        )
+    cells = [
+        _number(value, row.label)
+        + ("" if spread is None or value is None else f" ± {_number(spread, row.label)}")
+        for value, spread in zip(row.values, spreads, strict=True)
+    ]
     label = html.escape(row.label)
     if row.from_paper:
         return _line(f"{label} <i>(paper)</i>", cells, "td", "opacity:0.62")
@@ -76,7 +88,9 @@ def _row(row: ResultRow, columns: int) -> str:
 
 def _line(label: str, cells: Sequence[str], tag: str, style: str = "") -> str:
     place = "padding:4px 10px;text-align"
-    numbers = "".join(f'<{tag} style="{place}:right">{cell}</{tag}>' for cell in cells)
+    numbers = "".join(
+        f'<{tag} style="{place}:right;white-space:nowrap">{cell}</{tag}>' for cell in cells
+    )
     return f'<tr style="{style}"><{tag} style="{place}:left">{label}</{tag}>{numbers}</tr>'
 
 

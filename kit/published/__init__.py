@@ -6,10 +6,12 @@ print is doubtful, the printed number stays and a note says so.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kit.published import amid, itmeetsal
 from kit.published.table import Note, Row, Table
 
-__all__ = ["Note", "Row", "Table", "amid_table", "itmeetsal_table"]
+__all__ = ["Note", "Row", "Table", "amid_table", "itmeetsal_scores", "itmeetsal_table"]
 
 
 def itmeetsal_table(number: int) -> Table:
@@ -23,6 +25,33 @@ def itmeetsal_table(number: int) -> Table:
 
     """
     return _numbered("itmeetsal_table", itmeetsal.TABLES, number)
+
+
+def itmeetsal_scores(row: Row, data_set: str, measures: Sequence[str]) -> list[float | None]:
+    """A row of Tables 1 to 6 in the order of the kit's own scores.
+
+    Args:
+        row: of one of the six tables.
+        data_set: as the table names it.
+        measures: names of the kit, such as ``R@1``, ``mAP``, ``mAP_cmpm``. What the tables call mAP
+            fits the second convention and stands there; the first is nowhere printed.
+
+    Returns:
+        All measures of image to text, then all of text to image, in percent; None where nothing is
+        printed.
+
+    >>> itmeetsal_scores(itmeetsal_table(4).row("Baseline1"), "Flickr30K", ("R@1", "mAP"))
+    [40.6, None, 31.9, None]
+
+    """
+    asked = [
+        f"{data_set} {direction} {measure.replace('mAP_cmpm', 'mAP')} (%)"
+        if measure != "mAP"
+        else ""
+        for direction in ("image-to-text", "text-to-image")
+        for measure in measures
+    ]
+    return [row[column] if column in row.columns else None for column in asked]
 
 
 def amid_table(number: int) -> Table:

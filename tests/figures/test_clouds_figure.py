@@ -72,7 +72,11 @@ def test_slider_and_button_go_through_the_frames_and_redraw_the_ground() -> None
     assert all(move["frame"]["redraw"] for move in moves)  # a heat map does not move without
 
 
-WRONG_SHAPES = r"discriminated_clouds: expected image_points and text_points of one shape "
+WRONG_SHAPES = (
+    r"discriminated_clouds: expected image_points and text_points of one shape "
+    r"\(frames, points, 2\), image_probability \(frames, height, width\) "
+    r"and a label per frame, got "
+)
 NOTHING = dict.fromkeys(("image_points", "text_points"), np.zeros((0, 30, 2)))
 NOTHING["image_probability"] = np.zeros((0, 6, 9))
 
@@ -81,16 +85,20 @@ NOTHING["image_probability"] = np.zeros((0, 6, 9))
     ("other", "message"),
     [
         ({"text_points": np.zeros((4, 29, 2))}, WRONG_SHAPES + r".* \(4, 29, 2\), \(4, 6, 9\)"),
-        ({"image_points": np.zeros((4, 30, 3))}, WRONG_SHAPES + r".* got \(4, 30, 3\)"),
+        (dict.fromkeys(NOTHING, np.zeros((4, 30, 3))), WRONG_SHAPES + r"\(4, 30, 3\)"),
+        ({"image_points": np.zeros((4, 30, 3))}, WRONG_SHAPES + r"\(4, 30, 3\)"),
         ({"image_probability": np.zeros((4, 6))}, WRONG_SHAPES + r".* \(4, 6\) and 4 labels"),
         ({"image_probability": np.zeros((3, 6, 9))}, WRONG_SHAPES + r".* \(3, 6, 9\) and 4 la"),
-        ({"labels": LABELS[1:]}, WRONG_SHAPES + r".* and a label per frame, .* and 3 labels"),
+        ({"labels": LABELS[1:]}, WRONG_SHAPES + r".* and 3 labels"),
         ({**NOTHING, "labels": []}, WRONG_SHAPES + r".* \(0, 6, 9\) and 0 labels"),
         ({"image_points": np.full((4, 30, 2), np.nan)}, r"and text_points must be finite"),
         ({"text_points": np.full((4, 30, 2), np.inf)}, r"and text_points must be finite"),
         ({"image_probability": np.full((4, 6, 9), 1.01)}, r"must lie between 0 and 1"),
         ({"image_probability": np.full((4, 6, 9), -0.01)}, r"must lie between 0 and 1"),
         ({"image_probability": np.full((4, 6, 9), np.nan)}, r"image_probability must lie betw"),
+        ({"labels": [LABELS[0]] * FRAMES}, r"expected labels that differ and a positive reach"),
+        ({"reach": 0.0}, r"a positive reach, got .* and 0\.0"),
+        ({"reach": np.inf}, r"a positive reach, got .* and inf"),
     ],
 )
 def test_errors_are_named(other: dict[str, Any], message: str) -> None:

@@ -88,6 +88,7 @@ def test_the_legend_has_room_below_panels_that_keep_their_height(count: int, lin
             {"references": {"third": {"a": 1.0}, "first": {"b": 1.0}}},
             r"curves: references for panels that are not there: \['third'\]",
         ),
+        (X, PANELS, {"grey": ["nobody"]}, r"curves: grey names curves .* not there: \['nobody'\]"),
     ],
 )
 def test_errors_are_named(x: Any, panels: Any, more: dict[str, Any], message: str) -> None:

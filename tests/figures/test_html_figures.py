@@ -125,7 +125,17 @@ def test_results_stand_beside_the_papers_row_in_grey() -> None:
     assert "One seed &amp; no claim." in html
 
 
+def test_spreads_stand_beside_their_numbers() -> None:
+    row = ResultRow("ours", (28.25, None, 3.0), spreads=(1.26, 2.0, None))
+    html = results_table(["a", "b", "c"], [row], title="t").html
+    assert re.findall(r">([^<>]*)</td>", html) == ["ours", "28.2 ± 1.3", "–", "3.0"]
+
+
 def test_results_errors_are_named() -> None:
+    with pytest.raises(ValueError, match=r"row 'ours': expected 1 spreads, got 2"):
+        results_table(["R@1"], [ResultRow("ours", (1.0,), spreads=(1.0, 2.0))], title="t")
+    with pytest.raises(ValueError, match=r"row 'ours': expected finite numbers, got inf"):
+        results_table(["R@1"], [ResultRow("ours", (1.0,), spreads=(math.inf,))], title="t")
     with pytest.raises(ValueError, match=r"results_table: expected at least one row"):
         results_table(["R@1"], [], title="t")
     with pytest.raises(ValueError, match=r"row 'ours': expected 1 values, got 2"):

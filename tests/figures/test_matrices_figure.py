@@ -54,9 +54,14 @@ def test_blue_is_positive_orange_negative_white_0(
     assert [at for at, _ in axis.colorscale] == np.linspace(0, 1, len(shades)).tolist()
 
 
-@pytest.mark.parametrize(("columns", "shown"), [(12, "%{z:.3f}"), (13, None)])
-def test_numbers_are_written_where_they_can_be_read(columns: int, shown: str | None) -> None:
-    (trace,) = matrices({"a": np.ones((2, columns))}, title="t", decimals=3).data
+@pytest.mark.parametrize(
+    ("shape", "shown"),
+    [((2, 12), "%{z:.3f}"), ((2, 13), None), ((12, 2), "%{z:.3f}"), ((13, 2), None)],
+)
+def test_numbers_are_written_where_they_can_be_read(
+    shape: tuple[int, int], shown: str | None
+) -> None:
+    (trace,) = matrices({"a": np.ones(shape)}, title="t", decimals=3).data
     assert trace.texttemplate == shown
 
 

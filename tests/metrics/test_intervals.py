@@ -45,6 +45,16 @@ def test_nineteen_of_twenty_intervals_hold_the_truth(
     assert 0.90 < held / 300 < 0.99
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "claim"),
+    [(0.1, 2.0, "held"), (-2.0, -0.1, "not held"), (-0.1, 2.0, "undecided"), (0, 1, "undecided")],
+)
+def test_a_claim_is_held_where_the_whole_interval_is_above_0(
+    low: float, high: float, claim: str
+) -> None:
+    assert Interval((low + high) / 2, low, high).claim == claim
+
+
 def test_the_same_seed_draws_the_same_interval() -> None:
     ours, theirs = np.arange(30) % 2, np.arange(30) % 3 == 0
     first = interval_over_queries(ours, theirs, seed=3)

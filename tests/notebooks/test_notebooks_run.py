@@ -49,12 +49,14 @@ def test_training_notebook_shows_all_its_pictures(smoke: tuple[Path, dict[str, A
     folder, _ = smoke
     shown = [o.data for o in outputs(folder, "05_train.ipynb") if "data" in o]
     figures = [data[FIGURE] for data in shown if FIGURE in data]
-    curves, precision_recall, embedding = figures
+    moved, curves, precision_recall, embedding = figures
+    assert "classification" in moved["layout"]["yaxis"]["ticktext"]
     titles = {note["text"] for note in curves["layout"]["annotations"]}
     assert any("discriminator" in title.lower() for title in titles)
     assert len(precision_recall["data"]) == 4  # a line and its markers, in both directions
     assert [frame["name"] for frame in embedding["frames"]] == ["0", "1"]
     tables = [data["text/html"] for data in shown if "text/html" in data]
+    assert sum("<svg" in table for table in tables) == 2  # Figures 4 and 7
     assert sum("✓ relevant" in table for table in tables) == 2
     assert sum("<i>(paper)</i>" in table and "30.9" in table for table in tables) == 1
 
