@@ -175,7 +175,7 @@ def make(report: Report, *, again: bool = False, at_once: int = 2) -> dict[str, 
         return make_report(report, again=again, executor=executor, at_once=at_once)
 
 
-def test_any_executor_two_at_a_time_in_order(tmp_path: Path, stand_in: StandIn) -> None:
+def test_any_executor_two_at_a_time_from_the_last_on(tmp_path: Path, stand_in: StandIn) -> None:
     names = ["c", "a", "d", "b"]
     stand_in.meeting = threading.Barrier(2, timeout=30)  # none ends before another runs beside it
     summary = make(plan(tmp_path, *names))
@@ -185,7 +185,7 @@ def test_any_executor_two_at_a_time_in_order(tmp_path: Path, stand_in: StandIn) 
     stand_in.most, stand_in.meeting = 0, None
     make(plan(tmp_path, *names), again=True, at_once=1)
     assert stand_in.most == 1
-    assert stand_in.ran[4:] == [f"{name}.ipynb" for name in names]
+    assert stand_in.ran[4:] == [f"{name}.ipynb" for name in reversed(names)]
 
 
 def test_unfinished_is_continued_and_finished_needs_again(

@@ -146,7 +146,8 @@ def _run(
     """Yield each job with its outcome as it ends, while a bar names what runs."""
     from tqdm import tqdm
 
-    waiting, running = deque(jobs), dict[Future[dict[str, Any]], Job]()
+    # From the last on: the notebooks that train for minutes come last in reading order.
+    waiting, running = deque(reversed(jobs)), dict[Future[dict[str, Any]], Job]()
     with tqdm(total=len(jobs), unit="notebook", file=sys.stderr) as bar:
         while waiting or running:
             while waiting and len(running) < at_once:
