@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from kit.itmeetsal import losses, method
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, flags=re.S)
-MAP = re.findall(r"^\| ([\d, ]+) \| (.+?) \| (.+?) \| (.+?) \|$", TEXT, flags=re.M)
+MAP = re.findall(r"^\| ([\d, ]+)" + r" \| ([^|]+)" * 4 + r" \|$", TEXT, flags=re.M)
 TESTS = "".join(path.read_text() for path in (ROOT / "tests" / "itmeetsal").glob("test_*.py"))
 
 
@@ -25,10 +26,15 @@ def test_code_runs_as_printed(
     assert capsys.readouterr().out
 
 
-def test_equation_map_leads_from_each_equation_to_function_and_tests() -> None:
+def test_equation_map_leads_from_each_equation_to_function_tests_and_cell() -> None:
     mapped = [int(number) for row in MAP for number in row[0].split(",")]
     assert mapped == list(range(1, 15))
-    for numbers, functions, *tests in MAP:
+    for numbers, functions, *tests, place in MAP:
+        ((link, cell),) = re.findall(r"\]\((\S+)\) `(\S+)`", place)
+        cells = {
+            c["id"]: "".join(c["source"]) for c in json.loads((ROOT / link).read_text())["cells"]
+        }
+        assert all(name in cells[cell] for name in re.findall(r"`(\w+)`", functions)), cell
         first, last = numbers.split(", ")[0], numbers.split(", ")[-1]
         for function in re.findall(r"`(\w+)`", functions):
             named = re.findall(r"\d+", getattr(losses, function).__doc__.splitlines()[0])
