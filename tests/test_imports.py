@@ -74,6 +74,27 @@ def test_rooms_that_need_no_torch(room: str) -> None:
     python(f"import kit.{room}, sys; assert 'torch' not in sys.modules")
 
 
+SCENES = """
+import sys
+import kit.runs
+from kit.data.image_input import ImageInput
+from kit.data.scenes import scenes
+from kit.encoders.pretraining import small_cnn_from_scenes
+from kit.itmeetsal.method import Config
+from kit.itmeetsal.run import train
+weights = str(small_cnn_from_scenes(sys.argv[1], pictures=16, epochs=1))
+config = Config(dim=8, word_dim=4, lstm_units=4, epochs=1, batch_size=16)
+images = ImageInput(weights=weights, frozen=True)
+assert list(train(scenes(images=40, size=32), config, sys.argv[1] + "/run", images=images))
+kit.runs.load(sys.argv[1] + "/run").encode_texts(["a red circle"])
+print([name for name in ("torchvision", "timm", "scipy", "sklearn", "umap") if name in sys.modules])
+"""
+
+
+def test_the_scenes_path_brings_none_of_the_slow_libraries(tmp_path: Path) -> None:
+    assert python(SCENES, str(tmp_path)).splitlines()[-1] == "[]"
+
+
 def imported(file: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):

@@ -274,7 +274,7 @@ class ITMeetsAL:
         )
 
     def generator_terms(self, z: SharedFeatures, batch: PairBatch) -> dict[str, Tensor]:
-        """Lines 7-13: what the encoders and theta_P descend, weighted."""
+        """Lines 7-14: what the encoders and theta_P descend, weighted."""
         c, labels = self.config, batch.labels
         terms: dict[str, Tensor] = {}
         if c.classification_weight or c.imbalance_weight:
@@ -359,7 +359,7 @@ class ITMeetsAL:
 def discriminator_terms(
     classifier: nn.Module, z: SharedFeatures, batch: PairBatch
 ) -> dict[str, Tensor]:
-    """Lines 15-16: theta_P, theta_E1, theta_E2 are fixed, so the features are detached."""
+    """Lines 16-17: theta_P, theta_E1, theta_E2 are fixed, so the features are detached."""
     image_logits, text_logits = classifier(z.image.detach()), classifier(z.text.detach())
     return {"modality": modality_classification_loss(image_logits, text_logits)}
 
