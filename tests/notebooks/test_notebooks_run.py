@@ -45,6 +45,39 @@ def test_notebook_runs_and_leaves_a_result(smoke: tuple[Path, dict[str, Any]], n
     assert any(FIGURE in data or "<table" in data.get("text/html", "") for data in shown)
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "start_here.ipynb"])
+def test_an_exercise_that_nobody_did_is_not_tried_yet(
+    smoke: tuple[Path, dict[str, Any]], name: str
+) -> None:
+    executed = nbformat.read(next((smoke[0] / "pages").glob(f"*{name}")), as_version=4)
+    (said,) = [c.outputs for c in executed.cells if "exercise" in c.metadata.get("tags", [])]
+    assert [output.text for output in said] == ["not tried yet\n"]
+
+
+def test_ablation_judges_every_claim(smoke: tuple[Path, dict[str, Any]]) -> None:
+    folder, summary = smoke
+    results = summary["notebooks"]["itmeetsal/06_ablation.ipynb"]["results"]
+    claims = {name: said for name, said in results.items() if name.startswith("claim: ")}
+    verdicts = [said.rpartition("), ")[2] for said in claims.values()]
+    assert len(claims) == 14
+    assert set(verdicts[:12]) <= {"held", "not held", "undecided"}  # two seeds
+    assert verdicts[12:] == ["one seed, no claim"] * 2
+    runs = folder / "runs/itmeetsal_06_ablation/runs"
+    # Temperature 4 is the full method and is not trained again.
+    assert len(list(runs.iterdir())) == 5 * 2 + 1 + 2
+    tables = "".join(
+        o.data.get("text/html", "")
+        for o in outputs(folder, name="06_ablation.ipynb")
+        if "data" in o
+    )
+    assert tables.count("<i>(paper)</i>") == 4 + 2 + 4
+    figures = [
+        o.data[FIGURE] for o in outputs(folder, "06_ablation.ipynb") if FIGURE in o.get("data", {})
+    ]
+    assert len(figures) == 4
+    assert sum(trace.get("mode") == "markers" for trace in figures[1]["data"]) == 8  # four maps
+
+
 def test_training_notebook_shows_all_its_pictures(smoke: tuple[Path, dict[str, Any]]) -> None:
     folder, _ = smoke
     shown = [o.data for o in outputs(folder, "05_train.ipynb") if "data" in o]

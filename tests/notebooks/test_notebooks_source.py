@@ -66,6 +66,21 @@ def test_notebook_is_clean(path: Path) -> None:
     assert problems(nbformat.read(path, as_version=4)) == []
 
 
+LESSONS = [path for path in NOTEBOOKS if path.parent.name in ("itmeetsal", "amid")]
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_a_lesson_teaches(path: Path) -> None:
+    cells = nbformat.read(path, as_version=4).cells
+    prose = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    for part in ("**What you will learn:**", "**How long:**", "<details><summary>Answer</summary>"):
+        assert part in prose, part
+    assert "he paper's words (" in prose, "quotations are marked"
+    assert re.search(r"^## Summary$", prose, flags=re.M)
+    (exercise,) = [cell for cell in cells if "exercise" in cell.metadata.get("tags", [])]
+    assert re.search(r"return \.\.\.\n+print\(exercises\.check_\w+\(\w+\)\)$", exercise.source)
+
+
 def good() -> Any:
     parameters = "seed = 0  # of everything\nout = ''  # folder"
     cells = [
