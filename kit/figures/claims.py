@@ -6,7 +6,7 @@ import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kit.figures.look import GREY, HIT, MISS, Html
+from kit.figures.look import GREY, HIT, MISS, Html, html_table
 
 VERDICTS = {"held": HIT, "not held": MISS, "undecided": GREY, "one seed, no claim": GREY}
 
@@ -61,13 +61,4 @@ def claims_table(claims: Sequence[Claim], *, title: str, notes: Sequence[str] = 
             f'<td style="{cell};white-space:nowrap;color:{VERDICTS[one.verdict]}">'
             f"<b>{one.verdict}</b></td></tr>"
         )
-    below = "".join(f'<div style="margin-top:4px">{html.escape(note)}</div>' for note in notes)
-    return Html(
-        '<div style="font-family:Helvetica,Arial,sans-serif;font-size:13px;max-width:900px">'
-        f'<div style="font-size:16px;margin-bottom:6px">{html.escape(title)}</div>'
-        '<table style="border-collapse:collapse;font-size:13px;color:inherit;'
-        'font-variant-numeric:tabular-nums">'
-        f'<thead style="border-bottom:1px solid currentColor"><tr>{head}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table>"
-        f'<div style="font-size:12px;margin-top:6px;max-width:700px">{below}</div></div>'
-    )
+    return html_table(title, f"<tr>{head}</tr>", "".join(rows), notes)

@@ -88,6 +88,7 @@ def curves(
             )
         add_panel_title(figure, panel, row=1, col=column)
     figure.update_xaxes(title={"text": x_title, "standoff": 6})
+    figure.update_yaxes(exponentformat="power")
     lines = -(-len(names) // 4) if len(names) > 1 else 0
     margin = {"t": 84, "b": 60 + 24 * lines}
     figure.update_layout(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -48,6 +49,20 @@ class Html:
 
     def _repr_html_(self) -> str:
         return self.html
+
+
+def html_table(title: str, head: str, body: str, notes: Sequence[str]) -> Html:
+    """A title, rows of HTML as a table, and sentences below it."""
+    below = "".join(f'<div style="margin-top:4px">{html.escape(note)}</div>' for note in notes)
+    return Html(
+        '<div style="font-family:Helvetica,Arial,sans-serif;font-size:13px;max-width:900px">'
+        f'<div style="font-size:16px;margin-bottom:6px">{html.escape(title)}</div>'
+        '<table style="border-collapse:collapse;font-size:13px;color:inherit;'
+        'font-variant-numeric:tabular-nums">'
+        f'<thead style="border-bottom:1px solid currentColor">{head}</thead>'
+        f"<tbody>{body}</tbody></table>"
+        f'<div style="font-size:12px;margin-top:6px;max-width:700px">{below}</div></div>'
+    )
 
 
 def use_in_notebooks() -> None:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kit.figures.look import Html
+from kit.figures.look import Html, html_table
 
 
 @dataclass(frozen=True)
@@ -53,16 +53,7 @@ def results_table(
         raise ValueError("results_table: expected at least one row and one column")
     head = _line("", [html.escape(column) for column in columns], "th")
     body = "".join(_row(row, len(columns)) for row in rows)
-    below = "".join(f'<div style="margin-top:4px">{html.escape(note)}</div>' for note in notes)
-    return Html(
-        '<div style="font-family:Helvetica,Arial,sans-serif;font-size:13px;max-width:900px">'
-        f'<div style="font-size:16px;margin-bottom:6px">{html.escape(title)}</div>'
-        '<table style="border-collapse:collapse;font-size:13px;color:inherit;'
-        'font-variant-numeric:tabular-nums">'
-        f'<thead style="border-bottom:1px solid currentColor">{head}</thead>'
-        f"<tbody>{body}</tbody></table>"
-        f'<div style="font-size:12px;margin-top:6px;max-width:700px">{below}</div></div>'
-    )
+    return html_table(title, head, body, notes)
 
 
 def _row(row: ResultRow, columns: int) -> str:
