@@ -243,3 +243,170 @@ def bidirectional_triplet_loss(
     ) + intra_triplet_loss(
         image_features, text_features, labels, margin=margin, positives=intra_positives
     )
+
+
+# --- AMID, Eqs. 7-9: who belongs to whom ----------------------------------------------------
+
+
+def log_sum_exp(values: Sequence[float]) -> float:
+    largest = max(values)
+    return float(largest + math.log(math.fsum(math.exp(value - largest) for value in values)))
+
+
+def cosines(teacher: Any, other: Any) -> Matrix:
+    """Phi(M_i, X_u) for every pair."""
+    teacher, other = matrix(teacher), matrix(other)
+    table = np.zeros((len(teacher), len(other)))
+    for i in range(len(teacher)):
+        for u in range(len(other)):
+            table[i, u] = dot(unit(teacher[i]), unit(other[u]))
+    return table
+
+
+def classmates(labels: Any, i: int) -> list[int]:
+    """P_i: everyone of the anchor's class, itself among them."""
+    return [u for u in range(len(labels)) if int(labels[u]) == int(labels[i])]
+
+
+def strangers(labels: Any, i: int) -> list[int]:
+    return [u for u in range(len(labels)) if int(labels[u]) != int(labels[i])]
+
+
+def log_h(row: Sequence[float], u: int) -> float:
+    """Eq. 7 for one anchor's logits: its softmax over all of the batch."""
+    return row[u] - log_sum_exp(row)
+
+
+def log_not_h(row: Sequence[float], u: int) -> float:
+    """Return log(1 - h_u): what all others have, so that it never is 1 - 1."""
+    return log_sum_exp([value for v, value in enumerate(row) if v != u]) - log_sum_exp(row)
+
+
+def pair_log_probabilities(teacher: Any, other: Any, *, temperature: float) -> Matrix:
+    """Eq. 7: log h(M_i, X_u), the denominator over all N + k samples."""
+    logits = cosines(teacher, other) / temperature
+    result = np.zeros_like(logits)
+    for i in range(len(logits)):
+        for u in range(len(logits)):
+            result[i, u] = log_h(list(logits[i]), u)
+    return result
+
+
+def mutual_information_loss(
+    teacher: Any, other: Any, labels: Any, *, temperature: float, symmetric: bool = False
+) -> float:
+    """Eqs. 8, 9: -(1/B) sum_i [sum_P log h + sum_N log(1 - h)]; the sums are not divided."""
+    total = 0.0
+    for anchors, others in ((teacher, other), (other, teacher))[: 2 if symmetric else 1]:
+        logits = cosines(anchors, others) / temperature
+        for i in range(len(logits)):
+            row = list(logits[i])
+            for u in classmates(labels, i):
+                total -= log_h(row, u)
+            for u in strangers(labels, i):
+                total -= log_not_h(row, u)
+    return total / len(labels)
+
+
+def mutual_information_slopes(cosine: Any, labels: Any, *, temperature: float) -> Matrix:
+    """Eq. 8's slope by x = cosine / tau, worked out by hand, and without cancellation.
+
+    (1/B) [k h_u - 1_P(u) + 1_N(u) h_u - sum over the other strangers l of h_u h_l / (1 - h_l)]
+    """
+    logits = matrix(cosine) / temperature
+    slopes = np.zeros_like(logits)
+    for i in range(len(logits)):
+        row, mine, theirs = list(logits[i]), classmates(labels, i), strangers(labels, i)
+        for u in range(len(row)):
+            h = math.exp(log_h(row, u))
+            slope = len(mine) * h + (h if u in theirs else -1.0)
+            for other in theirs:
+                if other != u:
+                    ratio = log_h(row, u) + log_h(row, other) - log_not_h(row, other)
+                    slope -= math.exp(ratio)
+            slopes[i, u] = slope / len(logits)
+    return slopes
+
+
+def mutual_information_estimate(
+    teacher: Any, other: Any, labels: Any, *, temperature: float
+) -> tuple[float, float, bool]:
+    """Eq. 4's first term and h: mean log(N/k) + mean_P log h; it cannot exceed log(N/k^2)."""
+    logits = cosines(teacher, other) / temperature
+    nats, ceilings = [], []
+    for i in range(len(logits)):
+        k, n = len(classmates(labels, i)), len(strangers(labels, i))
+        if n:
+            mean = math.fsum(log_h(list(logits[i]), u) for u in classmates(labels, i)) / k
+            nats.append(math.log(n / k) + mean)
+            ceilings.append(math.log(n / k**2))
+    ceiling = math.fsum(ceilings) / len(ceilings)
+    return math.fsum(nats) / len(nats), ceiling, ceiling <= 0
+
+
+def contrastive_nce_loss(teacher: Any, other: Any, labels: Any, *, temperature: float) -> float:
+    """Eq. 8 as in CCL: the mean over positives plus the mean over negatives, if there are any."""
+    logits = cosines(teacher, other) / temperature
+    total = 0.0
+    for i in range(len(logits)):
+        row, mine, theirs = list(logits[i]), classmates(labels, i), strangers(labels, i)
+        for u in mine:
+            total -= log_h(row, u) / len(mine)
+        for u in theirs:
+            total -= log_not_h(row, u) / len(theirs)
+    return total / len(logits)
+
+
+# --- AMID, Eqs. 11-13: the discriminators ---------------------------------------------------
+
+
+def has_classmate(labels: Any) -> list[bool]:
+    """V of Eq. 12: the samples of classes with more than one sample in the batch."""
+    return [len(classmates(labels, v)) > 1 for v in range(len(labels))]
+
+
+def log_sigmoid(logit: float) -> float:
+    return min(logit, 0.0) - math.log1p(math.exp(-abs(logit)))
+
+
+def adversarial_loss(student_logits: Any, *, weight: float, divisor: float) -> float | None:
+    """Eqs. 11, 12, one discriminator: -(lambda/d) sum log D(S); absent without samples."""
+    logits = matrix(student_logits)
+    total = 0.0
+    for logit in logits:
+        total -= log_sigmoid(float(logit))
+    return weight * total / divisor if len(logits) else None
+
+
+def discriminator_loss(
+    teacher_logits: Any, student_logits: Any, *, weight: float, divisor: float
+) -> float | None:
+    """Eq. 13, one discriminator: -(lambda/d) sum [log D(M) + log(1 - D(S))]."""
+    real, made = matrix(teacher_logits), matrix(student_logits)
+    total = 0.0
+    for v in range(len(real)):
+        total -= log_sigmoid(float(real[v])) + log_sigmoid(-float(made[v]))
+    return weight * total / divisor if len(real) else None
+
+
+# --- AMID, Eqs. 15, 16: the answers ---------------------------------------------------------
+
+
+def shared_classification_loss(student_logits: Any, teacher_logits: Any, labels: Any) -> float:
+    """Eq. 15: the student's cross-entropy plus the teacher's, each a mean over the batch."""
+    total = 0.0
+    for logits in (matrix(student_logits), matrix(teacher_logits)):
+        for i in range(len(logits)):
+            total -= log_softmax(logits[i])[int(labels[i])]
+    return total / len(labels)
+
+
+def jensen_shannon_loss(student_logits: Any, teacher_logits: Any) -> float:
+    """Eq. 16: (1/B) sum_i [KL(P_S || m) + KL(P_M || m)] / 2, m the mean of both."""
+    student, teacher = matrix(student_logits), matrix(teacher_logits)
+    total = 0.0
+    for i in range(len(student)):
+        log_p, log_q = log_softmax(student[i]), log_softmax(teacher[i])
+        log_m = [log_sum_exp(pair) - math.log(2) for pair in zip(log_p, log_q, strict=True)]
+        total += (divergence(log_p, log_m, 0.0) + divergence(log_q, log_m, 0.0)) / 2
+    return total / len(student)

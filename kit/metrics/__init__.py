@@ -1,6 +1,13 @@
-"""How good features are, and whether a difference is one: retrieval, paired intervals."""
+"""How good features are, and whether a difference is one: retrieval, classes, paired intervals."""
 
+from kit.metrics.classification import (
+    ClassificationScores,
+    Fold,
+    evaluate_classification,
+    leave_one_group_out,
+)
 from kit.metrics.intervals import Interval, interval_over_queries, interval_over_seeds
+from kit.metrics.neighbours import NeighbourScores, evaluate_knn, same_class_cosine
 from kit.metrics.retrieval import (
     CrossModalScores,
     Curve,
@@ -11,13 +18,20 @@ from kit.metrics.retrieval import (
 )
 
 __all__ = [
+    "ClassificationScores",
     "CrossModalScores",
     "Curve",
+    "Fold",
     "Interval",
+    "NeighbourScores",
     "PerQuery",
     "RetrievalScores",
+    "evaluate_classification",
     "evaluate_cross_modal",
+    "evaluate_knn",
     "evaluate_retrieval",
     "interval_over_queries",
     "interval_over_seeds",
+    "leave_one_group_out",
+    "same_class_cosine",
 ]

@@ -1,0 +1,218 @@
+"""Classification: top-1, accuracy by class, WA and UA, confusion; and folds by session or speaker.
+
+A sample counts as right only where its class has the largest score alone: if another class has the
+same score, it counts as wrong, so that a collapsed model cannot look good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kit.checks import some
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Labels = Sequence[int] | NDArray[np.integer] | Tensor
+Groups = Sequence[int] | Sequence[str] | NDArray[Any] | Tensor
+
+# Means of the same probabilities, added in another order, differ by less; float32 logits by more.
+TIED = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class ClassificationScores:
+    """How many samples (rows, or groups of rows) were classified rightly.
+
+    Attributes:
+        top1: percent of all samples.
+        unweighted_accuracy: mean of `per_class` over the classes that occur ("UA"), percent.
+        per_class: (classes,) percent of each class's samples; nan where a class does not occur.
+        confusion: (classes, classes) number of samples by true class (row) and predicted class.
+
+    """
+
+    top1: float
+    unweighted_accuracy: float
+    per_class: Floats = field(repr=False)
+    confusion: Integers = field(repr=False)
+
+    @property
+    def weighted_accuracy(self) -> float:
+        """`top1` by its name in emotion recognition ("WA"): classes weigh what they occur."""
+        return self.top1
+
+
+class Fold(NamedTuple):
+    """One group's rows for the test, ascending, and all other rows for the training."""
+
+    group: Any
+    train_rows: Integers
+    test_rows: Integers
+
+
+def evaluate_classification(
+    logits: Floats | NDArray[np.floating] | Tensor, labels: Labels, *, groups: Groups | None = None
+) -> ClassificationScores:
+    """Score the arg max of each row, or of each group's mean softmax, in float64.
+
+    Args:
+        logits: (rows, classes), numpy or torch, any real dtype, finite.
+        labels: (rows,) integers in 0..classes-1.
+        groups: (rows,) ids, such as the video that each row is a clip of: softmax is averaged over
+            the rows of an id, which then count as one sample.
+
+    Returns:
+        The scores; where the true class ties with others, the first of the others is `predicted`.
+
+    Raises:
+        ValueError: logits that are not a non-empty finite matrix of real numbers; labels that are
+            not one integer in 0..classes-1 per row; groups that are not one id per row, or with
+            rows of different labels.
+
+    Class 0 is hit in two of three, class 1's only sample is a tie:
+
+    >>> logits = np.array([[2, 1], [0, 1], [3, 0], [1, 1]])
+    >>> scores = evaluate_classification(logits, [0, 0, 0, 1])
+    >>> scores
+    ClassificationScores(top1=50.0, unweighted_accuracy=33.33333333333333)
+    >>> scores.confusion.tolist()
+    [[2, 1], [1, 0]]
+
+    """
+    name = "evaluate_classification"
+    scores = real_matrix(name, "logits", logits)
+    rows, classes = scores.shape
+    truth = integer_labels(name, labels, rows)
+    if truth.min() < 0 or truth.max() >= classes:
+        raise ValueError(
+            f"{name}: expected labels in 0..{classes - 1}, "
+            f"got values from {truth.min()} to {truth.max()}"
+        )
+    slack = 0.0
+    if groups is not None:
+        scores, truth = _mean_softmax(name, scores, truth, groups)
+        slack = TIED
+    predicted = _predicted(scores, truth, slack)
+    confusion = np.bincount(truth * classes + predicted, minlength=classes**2)
+    confusion = confusion.reshape(classes, classes).astype(np.int64)
+    right, occurring = confusion.diagonal(), confusion.sum(axis=1)
+    per_class = np.full(classes, np.nan)
+    np.divide(100 * right, occurring, out=per_class, where=occurring > 0)
+    return ClassificationScores(
+        top1=float(100 * right.sum() / len(truth)),
+        unweighted_accuracy=float(np.nanmean(per_class)),
+        per_class=per_class,
+        confusion=confusion,
+    )
+
+
+def leave_one_group_out(groups: Groups) -> Iterator[Fold]:
+    """Split rows into as many folds as there are groups, each tested once, in ascending order.
+
+    Args:
+        groups: (rows,) ids, such as each utterance's session: IEMOCAP's five give five folds.
+
+    Raises:
+        ValueError: groups that are not one-dimensional; fewer than two of them.
+
+    >>> for session, train_rows, test_rows in leave_one_group_out(["b", "a", "b", "c"]):
+    ...     print(session, train_rows, test_rows)
+    a [0 2 3] [1]
+    b [1 3] [0 2]
+    c [0 1 2] [3]
+
+    """
+    ids, member = _members("leave_one_group_out", groups)
+    if len(ids) < 2:
+        raise ValueError(f"leave_one_group_out: expected at least two groups, got {len(ids)}")
+    return (
+        Fold(group, np.flatnonzero(member != place), np.flatnonzero(member == place))
+        for place, group in enumerate(ids)
+    )
+
+
+def real_matrix(name: str, argument: str, values: NDArray[Any] | Tensor) -> Floats:
+    """Return a non-empty finite (rows, columns) matrix as float64, or refuse what is none."""
+    if isinstance(values, Tensor):
+        real = not values.is_complex() and values.dtype != torch.bool
+    else:
+        values = np.asarray(values)
+        real = values.dtype.kind in "fiu"
+    shape = tuple(values.shape)
+    if len(shape) != 2 or 0 in shape or not real:
+        raise ValueError(
+            f"{name}: expected {argument} to be a matrix of real numbers with at least one row and "
+            f"one column, got shape {shape} and dtype {values.dtype}"
+        )
+    if isinstance(values, Tensor):
+        values = values.detach().to("cpu", torch.float64).numpy()
+    matrix = values.astype(np.float64)
+    wrong = ~np.isfinite(matrix).all(axis=1)
+    if wrong.any():
+        raise ValueError(
+            f"{name}: expected finite {argument}, got {wrong.sum()} rows that are not, "
+            f"the first is row {wrong.argmax()}"
+        )
+    return matrix
+
+
+def integer_labels(name: str, labels: Labels, rows: int) -> Integers:
+    """Return (rows,) integers as int64, or refuse what is none."""
+    array = labels.detach().cpu().numpy() if isinstance(labels, Tensor) else np.asarray(labels)
+    if array.shape != (rows,) or array.dtype.kind not in "iu":
+        raise ValueError(
+            f"{name}: expected labels to be one integer for each of {rows} rows, "
+            f"got shape {array.shape} and dtype {array.dtype}"
+        )
+    return array.astype(np.int64)
+
+
+def _members(name: str, groups: Groups) -> tuple[list[Any], Integers]:
+    """The ids in ascending order, and for each row the place of its id among them."""
+    array = groups.detach().cpu().numpy() if isinstance(groups, Tensor) else np.asarray(groups)
+    if array.ndim != 1:
+        raise ValueError(f"{name}: expected groups of shape (rows,), got {array.shape}")
+    ids, member = np.unique(array, return_inverse=True)
+    return ids.tolist(), member.astype(np.int64)
+
+
+def _mean_softmax(
+    name: str, logits: Floats, labels: Integers, groups: Groups
+) -> tuple[Floats, Integers]:
+    """Mean probabilities (groups, classes) and label (groups,) of each group."""
+    ids, member = _members(name, groups)
+    if len(member) != len(logits):
+        raise ValueError(
+            f"{name}: expected groups to be one id for each of {len(logits)} rows, "
+            f"got {len(member)}"
+        )
+    order = np.argsort(member, kind="stable")
+    sizes = np.bincount(member)
+    starts = np.cumsum(sizes) - sizes
+    truth = labels[order][starts]
+    mixed = np.unique(member[labels != truth[member]])
+    if len(mixed):
+        raise ValueError(
+            f"{name}: expected one label in all rows of a group, got several in "
+            f"{some([repr(ids[place]) for place in mixed])}"
+        )
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities = powers / powers.sum(axis=1, keepdims=True)
+    return np.add.reduceat(probabilities[order], starts, axis=0) / sizes[:, None], truth
+
+
+def _predicted(scores: Floats, truth: Integers, slack: float) -> Integers:
+    """The arg max of each row, where the true class loses what it wins by no more than `slack`."""
+    rows = np.arange(len(truth))
+    others = scores.copy()
+    others[rows, truth] = -np.inf
+    rival = others.argmax(axis=1)
+    lost = others[rows, rival] >= scores[rows, truth] - slack
+    return np.where(lost, rival, truth).astype(np.int64)

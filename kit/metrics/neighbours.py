@@ -1,0 +1,163 @@
+"""What nearest neighbours say about features: kNN retrieval of classes, same-class cosine."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kit.checks import some
+from kit.metrics.classification import Floats, Labels, integer_labels, real_matrix
+from kit.metrics.ranks import Features
+from kit.metrics.retrieval import evaluate_retrieval
+
+Ids = Sequence[Hashable] | NDArray[Any] | Tensor
+
+
+@dataclass(frozen=True)
+class NeighbourScores:
+    """Scores over all queries.
+
+    Attributes:
+        recall: percent of queries whose class occurs among those of the K nearest, by K.
+        queries_without_class: number of queries whose class the gallery lacks; all are misses.
+
+    """
+
+    recall: dict[int, float]
+    queries_without_class: int
+
+
+def evaluate_knn(
+    query_features: Features,
+    gallery_features: Features,
+    query_labels: Labels,
+    gallery_labels: Labels,
+    *,
+    query_ids: Ids,
+    gallery_ids: Ids,
+    ks: Sequence[int] = (1, 5),
+) -> NeighbourScores:
+    """Find each query's class among its K nearest by cosine: test videos among training videos.
+
+    An item of another class that is as near as the first of the query's class counts as nearer:
+    scores do not depend on the order of the gallery. Float32 and memory as in
+    `evaluate_retrieval`, whose recall this is, over all queries.
+
+    Args:
+        query_features: (queries, dim), numpy or torch, any real dtype; rows of any length but 0.
+        gallery_features: (gallery, dim), likewise.
+        query_labels: (queries,) integers, the classes.
+        gallery_labels: (gallery,) integers.
+        query_ids: (queries,) names or numbers that tell videos apart.
+        gallery_ids: (gallery,) likewise, none of them among `query_ids`: a video would find itself.
+        ks: the K, each in 1..gallery.
+
+    Raises:
+        ValueError: ids that are not one per row, or shared by both sides; no query whose class
+            occurs in the gallery; and as `evaluate_retrieval`.
+
+    The nearest to (1, 0) is (3, 1), of the other class, then (2, 1); nothing is of class 7:
+
+    >>> queries, gallery = np.array([[1, 0], [0, 1]]), np.array([[1, 1], [2, 1], [3, 1]])
+    >>> evaluate_knn(
+    ...     queries, gallery, [0, 7], [0, 0, 1], query_ids="ab", gallery_ids="cde", ks=(1, 2)
+    ... )
+    NeighbourScores(recall={1: 0.0, 2: 50.0}, queries_without_class=1)
+
+    """
+    name = "evaluate_knn"
+    queries = _ids(name, "query", query_ids, len(query_features))
+    gallery = set(_ids(name, "gallery", gallery_ids, len(gallery_features)))
+    shared = [one for one in dict.fromkeys(queries) if one in gallery]
+    if shared:
+        raise ValueError(
+            f"{name}: expected query_ids and gallery_ids without a common one, got {len(shared)}: "
+            f"{some([repr(one) for one in shared])}"
+        )
+    try:
+        scores = evaluate_retrieval(
+            query_features, gallery_features, query_labels, gallery_labels, ks=ks
+        )
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+    best_rank = scores.per_query.best_rank
+    return NeighbourScores(
+        recall={int(k): 100 * int(np.sum(best_rank <= k)) / len(queries) for k in ks},
+        queries_without_class=len(scores.queries_without_positive),
+    )
+
+
+def same_class_cosine(
+    teacher_features: Features, student_features: Features, labels: Labels
+) -> float:
+    """Mean cosine of teacher row v and student row u over ordered pairs v != u of one class.
+
+    In float64 from the sums of each class's unit rows, with no matrix of pairs: the sum over v != u
+    is <sum of m, sum of s> less the sum of <m_v, s_v>.
+
+    Args:
+        teacher_features: (rows, dim), numpy or torch, any real dtype; rows of any length but 0.
+        student_features: (rows, dim) of the same samples.
+        labels: (rows,) integers, the classes; one that occurs once has no pair.
+
+    Returns:
+        The mean, from -1 to 1.
+
+    Raises:
+        ValueError: features that are not two non-empty finite matrices of one shape; a row of
+            zeros; labels that are not one integer per row; no class that occurs twice.
+
+    Of the two ordered pairs, (v, u) = (0, 1) has cosine 3/5 and (1, 0) has 0; row 2 has none:
+
+    >>> teacher, student = np.array([[2, 0], [0, 1], [1, 1]]), np.array([[5, 0], [3, 4], [1, 1]])
+    >>> round(same_class_cosine(teacher, student, [0, 0, 1]), 12)
+    0.3
+
+    """
+    name = "same_class_cosine"
+    teacher = _unit_rows(name, "teacher_features", teacher_features)
+    student = _unit_rows(name, "student_features", student_features)
+    if teacher.shape != student.shape:
+        raise ValueError(
+            f"{name}: teacher_features {teacher.shape} and student_features {student.shape} "
+            f"must have the same shape"
+        )
+    classes = integer_labels(name, labels, len(teacher))
+    order = np.argsort(classes, kind="stable")
+    _, starts, sizes = np.unique(classes[order], return_index=True, return_counts=True)
+    pairs = int(np.sum(sizes * (sizes - 1)))
+    if pairs == 0:
+        raise ValueError(
+            f"{name}: expected a class that occurs at least twice, got {len(sizes)} labels once"
+        )
+    of_teacher = np.add.reduceat(teacher[order], starts, axis=0)
+    of_student = np.add.reduceat(student[order], starts, axis=0)
+    return float((np.vdot(of_teacher, of_student) - np.vdot(teacher, student)) / pairs)
+
+
+def _ids(name: str, side: str, ids: Ids, rows: int) -> list[Any]:
+    values = ids.tolist() if isinstance(ids, np.ndarray | Tensor) else list(ids)
+    if len(values) != rows or any(isinstance(value, list) for value in values):
+        raise ValueError(
+            f"{name}: expected {side}_ids to be one id for each of {rows} rows of "
+            f"{side}_features, got {len(values)}"
+        )
+    return values
+
+
+def _unit_rows(name: str, argument: str, features: Features) -> Floats:
+    matrix = real_matrix(name, argument, features)
+    lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
+    zero = lengths[:, 0] == 0
+    if zero.any():
+        raise ValueError(
+            f"{name}: expected no row of zeros in {argument}, got {zero.sum()}, "
+            f"the first is row {zero.argmax()}"
+        )
+    matrix /= lengths
+    return matrix
