@@ -30,7 +30,7 @@ def small_cnn_from_scenes(
 ) -> Path:
     """Train `small_cnn` to name what is in drawn pictures, and keep its weights.
 
-    Twelve seconds on one core with the defaults. A file that is there already is used again.
+    Less than twenty seconds on one core with the defaults. A file that is there is used again.
 
     Args:
         folder: where the weights file goes; its name says how it was made.

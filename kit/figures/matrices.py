@@ -76,42 +76,18 @@ def matrices(
             row=1,
             col=column,
         )
-        for index, (what, cells) in enumerate((marks or {}).items()):
-            figure.add_scatter(
-                x=[cell[1] for cell in cells],
-                y=[cell[0] for cell in cells],
-                mode="markers",
-                marker={"symbol": SYMBOLS[index % 4], "size": 26, "color": INK}
-                | {"line": {"width": 2.5}},
-                name=what,
-                legendgroup=what,
-                showlegend=column == 1,
-                hoverinfo="skip",
-                row=1,
-                col=column,
-            )
+        _mark(figure, marks or {}, column)
         add_panel_title(figure, name, row=1, col=column)
-    every = max(1, -(-rows // 30))
-    bare = {"showline": False, "ticks": "", "showgrid": False}
-    figure.update_xaxes(
-        title={"text": column_title, "standoff": 4},
-        tickvals=list(range(0, columns, max(1, -(-columns // 30)))),
-        ticktext=acrosses[:: max(1, -(-columns // 30))],
-        **bare,
-    )
-    figure.update_yaxes(
-        tickvals=list(range(0, rows, every)),
-        ticktext=downs[::every],
-        autorange="reversed",
-        **bare,
-    )
+    _name_axes(figure, downs, acrosses)
+    figure.update_xaxes(title={"text": column_title, "standoff": 4})
     figure.update_yaxes(title=row_title, col=1)
     height = 34 * min(rows, 14)
+    room = 24 if marks else 0
     figure.update_layout(
         template=TEMPLATE,
         title=title,
-        height=height + 170 + (24 if marks else 0),
-        margin={"t": 84, "b": 86 + (24 if marks else 0)},
+        height=height + 170 + room,
+        margin={"t": 84, "b": 86 + room},
         coloraxis={
             "colorscale": SIGNED if low < 0 else POSITIVE,
             "cmin": -high if low < 0 else 0,
@@ -122,6 +98,33 @@ def matrices(
         hovermode="closest",
     )
     return figure
+
+
+def _mark(figure: go.Figure, marks: Mapping[str, Sequence[tuple[int, int]]], column: int) -> None:
+    """Put an open symbol around each marked cell of one panel."""
+    for index, (what, cells) in enumerate(marks.items()):
+        line = {"line": {"width": 2.5}}
+        figure.add_scatter(
+            x=[cell[1] for cell in cells],
+            y=[cell[0] for cell in cells],
+            mode="markers",
+            marker={"symbol": SYMBOLS[index % 4], "size": 26, "color": INK} | line,
+            name=what,
+            legendgroup=what,
+            showlegend=column == 1,
+            hoverinfo="skip",
+            row=1,
+            col=column,
+        )
+
+
+def _name_axes(figure: go.Figure, downs: Sequence[str], acrosses: Sequence[str]) -> None:
+    """Write the names at rows and columns, of many only every second or third; row 0 on top."""
+    bare = {"showline": False, "ticks": "", "showgrid": False}
+    for update, names in ((figure.update_xaxes, acrosses), (figure.update_yaxes, downs)):
+        every = max(1, -(-len(names) // 30))
+        update(tickvals=list(range(0, len(names), every)), ticktext=names[::every], **bare)
+    figure.update_yaxes(autorange="reversed")
 
 
 def _shape(arrays: Mapping[str, NDArray[np.float32]]) -> tuple[int, int]:

@@ -80,8 +80,8 @@ def evaluate_classification(
 
     >>> logits = np.array([[2, 1], [0, 1], [3, 0], [1, 1]])
     >>> scores = evaluate_classification(logits, [0, 0, 0, 1])
-    >>> scores
-    ClassificationScores(top1=50.0, unweighted_accuracy=33.33333333333333)
+    >>> scores.top1, round(scores.unweighted_accuracy, 4)  # 2 of 4; (2/3 + 0) / 2
+    (50.0, 33.3333)
     >>> scores.confusion.tolist()
     [[2, 1], [1, 0]]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import datasets
 import nbformat
+import numpy as np
 import pytest
 
 from kit.data.flickr8k import CAPTIONS_FILE, IMAGE_FOLDER, SPLIT_FILES
@@ -133,6 +134,22 @@ def test_training_notebook_takes_other_data(write: Any, tmp_path: Path) -> None:
     assert outcome["error"] is None
     counts = json.loads((tmp_path / "report/runs/itmeetsal_05_train/run/corpus.json").read_text())
     assert counts["counts"]["test"]["images"] == 12
+
+
+def test_ablation_takes_flickr8k_with_features(tmp_path: Path) -> None:
+    corpus = scenes(images=60, held_out=0.2)
+    (tmp_path / "data").mkdir()
+    given = as_flickr8k(corpus, tmp_path / "data")
+    files = [f"{name}.jpg" for split in corpus.splits for name in split.image_names]
+    feat = np.random.default_rng(0).normal(size=(len(files), 12)).astype(np.float32)
+    np.savez(tmp_path / "features.npz", files=np.array(files), feat=feat)
+    given |= {"features": str(tmp_path / "features.npz"), "seeds": [3]}
+    ablation = TRAIN.with_name("06_ablation.ipynb")
+    plan = plan_report([ablation], tmp_path / "report", scale="smoke", given=given)
+    (outcome,) = make_report(plan)["notebooks"].values()
+    assert outcome["error"] is None
+    verdicts = [said for name, said in outcome["results"].items() if name.startswith("claim: ")]
+    assert all(said.endswith("one seed, no claim") for said in verdicts)
 
 
 @pytest.mark.browser
