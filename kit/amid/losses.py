@@ -143,7 +143,7 @@ def mutual_information_estimate(
     log_h = pair_log_probabilities(teacher, other, temperature=temperature)
     anchors = negatives > 0
     mean_log_h = (log_h.where(same, 0).sum(1) / positives)[anchors]
-    ratio = (negatives / positives)[anchors].to(log_h.dtype).log()
+    ratio = (negatives.to(log_h.dtype) / positives)[anchors].log()
     nats = (ratio + mean_log_h).mean().item()
     ceiling = (ratio - positives[anchors].to(log_h.dtype).log()).mean().item()
     return MutualInformationEstimate(nats, ceiling, ceiling <= 0)
