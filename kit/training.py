@@ -40,6 +40,11 @@ class Turn(Generic[Features, Batch]):
     terms: Callable[[Features, Batch], dict[str, Tensor]]
     every: int = 1
 
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """What moves: all that the optimizer holds."""
+        return [p for group in self.optimizer.param_groups for p in group["params"]]
+
 
 class Method(Protocol[Features, Batch]):
     """What `fit` trains. Features and batches are named tuples of tensors."""
@@ -248,9 +253,8 @@ def _take(
     values = {name: term.detach() for name, term in terms.items()}
     if shares and len(terms) > 1:
         values |= _gradient_shares(terms, features)
-    parameters = [p for group in turn.optimizer.param_groups for p in group["params"]]
     turn.optimizer.zero_grad()
-    torch.stack(list(terms.values())).sum().backward(inputs=parameters)
+    torch.stack(list(terms.values())).sum().backward(inputs=turn.parameters)
     turn.optimizer.step()
     return values
 
@@ -262,12 +266,18 @@ def _gradient_shares(
     inputs = [part for part in features if part.requires_grad]
     norms: dict[str, Tensor] = {}
     for name, term in terms.items():
-        gradients = torch.autograd.grad(term, inputs, retain_graph=True, allow_unused=True)
-        sent = [gradient.square().sum() for gradient in gradients if gradient is not None]
-        if sent:
-            norms[name] = torch.stack(sent).sum().sqrt()
+        norm = _gradient_norm(term, inputs)
+        if norm is not None:
+            norms[name] = norm
     total = sum(norms.values(), start=torch.zeros(())).clamp_min(torch.finfo(torch.float32).tiny)
     return {f"share/{name}": norm / total for name, norm in norms.items()}
+
+
+def _gradient_norm(term: Tensor, inputs: Sequence[Tensor]) -> Tensor | None:
+    """Euclidean norm of what a term sends into all of `inputs`; None where nothing arrives."""
+    gradients = torch.autograd.grad(term, inputs, retain_graph=True, allow_unused=True)
+    sent = [gradient.square().sum() for gradient in gradients if gradient is not None]
+    return torch.stack(sent).sum().sqrt() if sent else None
 
 
 def gradient_map(
@@ -294,18 +304,13 @@ def gradient_map(
     features = method.encode(batch)
     norms: dict[str, dict[str, float]] = {}
     for turn in method.turns(epoch):
-        held = {id(p) for group in turn.optimizer.param_groups for p in group["params"]}
+        held = {id(parameter) for parameter in turn.parameters}
         for term, value in turn.terms(features, batch).items():
             norms[term] = {}
             for name, network in method.networks.items():
                 moved = [p for p in network.parameters() if id(p) in held]
-                gradients = (
-                    torch.autograd.grad(value, moved, retain_graph=True, allow_unused=True)
-                    if moved and value.requires_grad
-                    else ()
-                )
-                parts = [g.square().sum() for g in gradients if g is not None]
-                norms[term][name] = float(torch.stack(parts).sum().sqrt()) if parts else 0.0
+                norm = _gradient_norm(value, moved) if moved and value.requires_grad else None
+                norms[term][name] = 0.0 if norm is None else float(norm)
     return norms
 
 
