@@ -21,15 +21,6 @@ class Sample(NamedTuple):
     labels: Tensor  # (batch,)
 
 
-LEAVES = Sample._fields[:-1]  # all but the labels
-PATTERNS = {
-    "equal": [4, 4, 4, 4, 4, 4, 4],
-    "distinct": [3, 8, 0, 5, 1, 7, 2],
-    "mixed": [1, 1, 6, 2, 6, 1, 2],
-    "singleton": [5, 5, 5, 2, 5, 0, 5],
-}
-
-
 def sample(
     labels: list[int], *, dim: int = 5, seed: int = 0, dtype: torch.dtype = torch.float64
 ) -> Sample:
@@ -48,18 +39,6 @@ def sample(
         normal(batch, 2).to(dtype),
         torch.tensor(labels),
     )
-
-
-def with_gradient(batch: Sample) -> Sample:
-    """Return the same numbers as leaves that collect gradients."""
-    leaves = {name: getattr(batch, name).clone().requires_grad_() for name in LEAVES}
-    return batch._replace(**leaves)
-
-
-def gradients(batch: Sample) -> dict[str, Tensor]:
-    """Return what a backward pass left on the leaves that took part."""
-    slopes = {name: getattr(batch, name).grad for name in LEAVES}
-    return {name: slope for name, slope in slopes.items() if slope is not None}
 
 
 def _logits(library: ModuleType, s: Sample) -> tuple[Any, Any]:

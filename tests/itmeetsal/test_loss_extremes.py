@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import oracles
 import pytest
 import torch
-from loss_cases import CASES, PATTERNS, Sample, gradients, sample, with_gradient
+from loss_cases import CASES, Sample, sample
+from loss_checks import (
+    PATTERNS,
+    Ledger,
+    check_half_precision_is_computed_in_float32,
+    gradients,
+    with_gradient,
+)
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from kit.itmeetsal import losses
 
@@ -109,12 +116,7 @@ def test_dtype_stays(case: str, dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_is_computed_in_float32(case: str, dtype: torch.dtype) -> None:
     half = sample(PATTERNS["mixed"], dtype=dtype)
-    single = Sample(*(t.float() for t in half[:-1]), half.labels)
-    result, leaves = CASES[case](losses, half), with_gradient(half)
-    assert result.dtype == torch.float32
-    torch.testing.assert_close(result, CASES[case](losses, single), rtol=1e-6, atol=1e-6)
-    CASES[case](losses, leaves).backward()
-    assert all(slope.isfinite().all() for slope in gradients(leaves).values())
+    check_half_precision_is_computed_in_float32(partial(CASES[case], losses), half)
 
 
 def test_projections_of_half_precision_are_float32() -> None:
@@ -174,31 +176,6 @@ def test_projections_under_autocast_are_the_float32_ones() -> None:
 
 
 # --- cost -----------------------------------------------------------------------------------
-
-PRODUCTS = {"mm", "addmm", "bmm", "baddbmm", "mv", "matmul", "linear", "einsum"}
-
-
-class Ledger(TorchDispatchMode):
-    """Note every matrix product, and the largest tensor that any operation returns."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.products = 0
-        self.largest = 0
-
-    def __torch_dispatch__(
-        self,
-        func: Any,
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        result = func(*args, **(kwargs or {}))
-        self.products += func.overloadpacket.__name__ in PRODUCTS
-        for each in result if isinstance(result, tuple | list) else (result,):
-            if isinstance(each, Tensor):
-                self.largest = max(self.largest, each.numel())
-        return result
 
 
 def test_classification_and_imbalance_share_two_products() -> None:

@@ -9,7 +9,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from loss_cases import CASES, PATTERNS, Sample, gradients, sample, with_gradient
+from loss_cases import CASES, Sample, sample
+from loss_checks import PATTERNS, gradients, with_gradient
 from torch import Tensor
 
 from kit.itmeetsal import losses
