@@ -5,11 +5,16 @@ is whole by itself, so a report shows the same as a notebook.
 """
 
 from kit.figures.claims import Claim, claims_table
+from kit.figures.classes import class_bars, confusion_matrices
+from kit.figures.clips import clip_strip
 from kit.figures.clouds import discriminated_clouds
-from kit.figures.curves import curves
+from kit.figures.curves import band_curves, curves
 from kit.figures.diagrams import adversary_diagram
+from kit.figures.distillation import adversary_curves, gap_curves
+from kit.figures.distillation_diagram import distillation_diagram
 from kit.figures.embedding import embedding_map, embedding_maps
 from kit.figures.gallery import captioned_pictures, retrieval_gallery
+from kit.figures.information import information_bars
 from kit.figures.look import Html, use_in_notebooks
 from kit.figures.matrices import matrices
 from kit.figures.precision_recall import precision_recall_curves
@@ -21,13 +26,21 @@ __all__ = [
     "Claim",
     "Html",
     "ResultRow",
+    "adversary_curves",
     "adversary_diagram",
+    "band_curves",
     "captioned_pictures",
     "claims_table",
+    "class_bars",
+    "clip_strip",
+    "confusion_matrices",
     "curves",
     "discriminated_clouds",
+    "distillation_diagram",
     "embedding_map",
     "embedding_maps",
+    "gap_curves",
+    "information_bars",
     "matrices",
     "precision_recall_curves",
     "project",

@@ -1,8 +1,9 @@
-"""Figures 4 and 7 as diagrams: who sees what, and which way the gradients go."""
+"""Diagrams of boxes and arrows; ITMeetsAL's Figures 4 and 7: which way the gradients go."""
 
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from kit.figures.look import COLOURS, GRID, INK, Html
@@ -28,6 +29,15 @@ class Box(NamedTuple):
     width: int
     lines: tuple[str, ...]
     colour: str = INK
+    height: int = 50
+
+
+class Words(NamedTuple):
+    """A line of words beside the boxes."""
+
+    x: int
+    y: int
+    says: str
 
 
 _ENCODERS = (
@@ -121,30 +131,53 @@ def adversary_diagram(adversary: str) -> Html:
             f"adversary_diagram: adversary must be one of {list(drawings)}, got {adversary!r}"
         )
     boxes, arrows = drawings[adversary]
-    shapes = "".join([*map(_box, boxes), *map(_arrow, arrows)])
+    return drawing(boxes, arrows, height=HEIGHT, says=f"adversary: {adversary}")
+
+
+def drawing(
+    boxes: Sequence[Box],
+    arrows: Sequence[Arrow],
+    words: Sequence[Words] = (),
+    *,
+    height: int,
+    says: str,
+) -> Html:
+    """Boxes, arrows and words as one picture of `WIDTH`, which shrinks with the page.
+
+    Args:
+        boxes: networks and losses.
+        arrows: over the boxes.
+        words: what is said beside them.
+        height: in the units of the boxes.
+        says: what the picture is, for those who do not see it.
+
+    """
+    shapes = "".join([*map(_box, boxes), *map(_arrow, arrows), *map(_words, words)])
+    shades = dict.fromkeys([INK, BLUE, ORANGE, GREEN, *(arrow.colour for arrow in arrows)])
     heads = "".join(
         f'<marker id="head-{name}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
         f'markerHeight="7" orient="auto"><path d="M0 0 L8 4 L0 8 z" fill="#{name}"/></marker>'
-        for name in (shade.lstrip("#") for shade in (INK, BLUE, ORANGE, GREEN))
+        for name in (shade.lstrip("#") for shade in shades)
     )
     return Html(
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" style="max-width:{WIDTH}px;width:100%;'
+        f'<svg viewBox="0 0 {WIDTH} {height}" style="max-width:{WIDTH}px;width:100%;'
         'background:white;font-family:Helvetica,Arial,sans-serif" role="img" '
-        f'aria-label="adversary: {adversary}"><defs>{heads}</defs>{shapes}</svg>'
+        f'aria-label="{html.escape(says)}"><defs>{heads}</defs>{shapes}</svg>'
     )
 
 
 def _box(box: Box) -> str:
     middle = box.x + box.width / 2
+    first = box.y + box.height / 2 + 5 - 8 * (len(box.lines) - 1)
     words = "".join(
-        f'<text x="{middle}" y="{box.y + (30 if len(box.lines) == 1 else 22) + 17 * row}" '
+        f'<text x="{middle}" y="{first + 17 * row:g}" '
         f'text-anchor="middle" font-size="{14 if row == 0 else 12}" fill="{INK}">'
         f"{_subscripts(line)}</text>"
         for row, line in enumerate(box.lines)
     )
     return (
-        f'<rect x="{box.x}" y="{box.y}" width="{box.width}" height="50" rx="6" fill="white" '
-        f'stroke="{box.colour}" stroke-width="2"/>{words}'
+        f'<rect x="{box.x}" y="{box.y}" width="{box.width}" height="{box.height}" rx="6" '
+        f'fill="white" stroke="{box.colour}" stroke-width="2"/>{words}'
     )
 
 
@@ -161,6 +194,13 @@ def _arrow(arrow: Arrow) -> str:
     return (
         f'{line}<text x="{x}" y="{y}" font-size="12.5" fill="{arrow.colour}">'
         f"{_subscripts(arrow.says)}</text>"
+    )
+
+
+def _words(words: Words) -> str:
+    return (
+        f'<text x="{words.x}" y="{words.y}" font-size="12.5" fill="{INK}">'
+        f"{_subscripts(words.says)}</text>"
     )
 
 

@@ -1,69 +1,93 @@
-"""The embedding map: pairs of an image and a sentence in the plane, epoch by epoch (Figure 6)."""
+"""The embedding map: pairs of points in the plane, epoch by epoch.
+
+ITMeetsAL's Figure 6 has images and sentences; of AMID it shows a clip's teacher and student.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 from plotly.subplots import make_subplots
 
-from kit.figures.look import GREY, TEMPLATE, add_panel_title, pair_colours, play_button, slider
+from kit.figures.look import (
+    COLOURS,
+    GREY,
+    TEMPLATE,
+    add_panel_title,
+    pair_colours,
+    play_button,
+    slider,
+)
 
 Points = NDArray[np.float32]
 
-LEGEND = "▲ image   ● sentence   one colour: one pair"
+IMAGE_AND_SENTENCE = ("image", "sentence")
+PLAIN = {"showticklabels": False, "ticks": "", "showgrid": False, "mirror": True}
 
 
 def embedding_map(
-    image_points: ArrayLike,
-    text_points: ArrayLike,
+    first_points: ArrayLike,
+    second_points: ArrayLike,
     names: Sequence[str],
     *,
+    sides: tuple[str, str] = IMAGE_AND_SENTENCE,
+    classes: Sequence[str] | None = None,
     epochs: Sequence[int] | None = None,
-    title: str = "Pairs of image and sentence move together",
+    title: str | None = None,
 ) -> go.Figure:
     """Draw pairs of points with a slider over the epochs; the last epoch is shown first.
 
-    A triangle is an image, a circle a sentence; a pair has one colour and a line between its two
-    points. The axes stay the same in all epochs.
+    A triangle is one side of a pair, a circle the other; a line joins them. Each pair has a colour,
+    or each class, which then stands in a legend: a click there hides a class, a double click all
+    others. The axes stay the same in all epochs.
 
     Args:
-        image_points: (epochs, pairs, 2), as `project_epochs` makes them.
-        text_points: (epochs, pairs, 2), the same pairs in the same order.
+        first_points: (epochs, pairs, 2) of the triangles, as `project_epochs` makes them.
+        second_points: (epochs, pairs, 2) of the circles, the same pairs in the same order.
         names: what the pointer shows of each pair: its caption, its file.
+        sides: what a triangle is and what a circle is.
+        classes: the class of each pair; up to seven have colours that colour-blind eyes tell
+            apart, the pointer names the class in any case.
         epochs: the number on each step of the slider; 0, 1, ... if not given.
-        title: what one sees.
+        title: what one sees; that pairs move together if not given.
 
     Raises:
-        ValueError: points of another shape or not finite; names or epochs that do not fit them.
+        ValueError: points of another shape or not finite; names, classes or epochs that do not fit
+            them.
 
     """
-    image = np.asarray(image_points, dtype=np.float32)
-    text = np.asarray(text_points, dtype=np.float32)
-    steps = list(range(len(image))) if epochs is None else [int(one) for one in epochs]
-    _check("embedding_map", image, text, names, steps)
-    colours = pair_colours(len(names))
+    first = np.asarray(first_points, dtype=np.float32)
+    second = np.asarray(second_points, dtype=np.float32)
+    steps = list(range(len(first))) if epochs is None else [int(one) for one in epochs]
+    _check("embedding_map", first, second, sides, names, classes, steps)
+    groups = _groups(classes, len(names))
     last = len(steps) - 1
     figure = go.Figure(
-        data=_traces(image[last], text[last], names, colours),
+        data=_traces(first[last], second[last], names, classes, groups, sides),
         frames=[
-            go.Frame(name=str(step), data=_moved(image[at], text[at]), traces=[0, 1, 2])
+            go.Frame(
+                name=str(step),
+                data=[
+                    trace
+                    for rows in groups.values()
+                    for trace in _moved(first[at, rows], second[at, rows])
+                ],
+                traces=list(range(3 * len(groups))),
+            )
             for at, step in enumerate(steps)
         ],
     )
-    bare = {"showticklabels": False, "ticks": "", "showgrid": False, "mirror": True}
-    (x_low, y_low), (x_high, y_high) = _frame_around(np.concatenate([image, text], axis=1))
-    figure.update_xaxes(range=[x_low, x_high], **bare)
-    figure.update_yaxes(range=[y_low, y_high], scaleanchor="x", **bare)
+    (x_low, y_low), (x_high, y_high) = _frame_around(np.concatenate([first, second], axis=1))
+    figure.update_xaxes(range=[x_low, x_high], **PLAIN)
+    figure.update_yaxes(range=[y_low, y_high], scaleanchor="x", **PLAIN)
+    if title is None:
+        title = f"Pairs of {sides[0]} and {sides[1]} move together"
     figure.update_layout(
-        template=TEMPLATE,
-        title={"text": title, "subtitle": {"text": LEGEND}},
-        height=640,
-        margin={"l": 24, "r": 24, "t": 84, "b": 24},
-        showlegend=False,
-        hovermode="closest",
+        **_layout(title, sides, classes), height=640, margin={"l": 24, "r": 24, "t": 84, "b": 24}
     )
     if len(steps) > 1:
         labels = [str(step) for step in steps]
@@ -77,17 +101,23 @@ def embedding_maps(
     maps: Mapping[str, tuple[ArrayLike, ArrayLike]],
     names: Sequence[str],
     *,
+    sides: tuple[str, str] = IMAGE_AND_SENTENCE,
+    classes: Sequence[str] | None = None,
     title: str = "The same pairs, run by run",
 ) -> go.Figure:
-    """Draw the same pairs as several runs place them, two maps in a row (Figure 6).
+    """Draw the same pairs as several runs place them, two maps in a row (ITMeetsAL's Figure 6).
 
     Args:
-        maps: run -> (image_points, text_points), each (pairs, 2), the same pairs in each.
+        maps: run -> points of the triangles and of the circles, each (pairs, 2), the same pairs in
+            each.
         names: what the pointer shows of each pair.
+        sides: as in `embedding_map`.
+        classes: as in `embedding_map`; a click in the legend hides a class in every map.
         title: what one sees.
 
     Raises:
-        ValueError: no map; points of another shape or not finite; names that do not fit them.
+        ValueError: no map; points of another shape or not finite; names or classes that do not fit
+            them.
 
     """
     if not maps:
@@ -97,77 +127,118 @@ def embedding_maps(
     figure = make_subplots(
         rows=rows, cols=columns, horizontal_spacing=0.03, vertical_spacing=0.12 / rows
     )
-    colours = pair_colours(len(names))
     for at, (run, points) in enumerate(maps.items()):
         where = {"row": at // columns + 1, "col": at % columns + 1}
-        image, text = (np.asarray(one, dtype=np.float32)[None] for one in points)
-        _check(f"embedding_maps: {run!r}", image, text, names, [0])
-        for trace in _traces(image[0], text[0], names, colours):
+        first, second = (np.asarray(one, dtype=np.float32)[None] for one in points)
+        _check(f"embedding_maps: {run!r}", first, second, sides, names, classes, [0])
+        groups = _groups(classes, len(names))
+        for trace in _traces(first[0], second[0], names, classes, groups, sides):
+            if at:
+                trace.showlegend = False
             figure.add_trace(trace, **where)
         across = figure.get_subplot(**where).xaxis.plotly_name.replace("axis", "")
         figure.update_yaxes(scaleanchor=across, **where)
         add_panel_title(figure, run, **where)
-    bare = {"showticklabels": False, "ticks": "", "showgrid": False, "mirror": True}
-    figure.update_xaxes(**bare)
-    figure.update_yaxes(**bare)
+    figure.update_xaxes(**PLAIN)
+    figure.update_yaxes(**PLAIN)
     figure.update_layout(
-        template=TEMPLATE,
-        title={"text": title, "subtitle": {"text": LEGEND}},
+        **_layout(title, sides, classes),
         height=390 * rows + 90,
         margin={"l": 24, "r": 24, "t": 100, "b": 24},
-        showlegend=False,
-        hovermode="closest",
     )
     return figure
 
 
+def _layout(title: str, sides: tuple[str, str], classes: Sequence[str] | None) -> dict[str, Any]:
+    said = f"▲ {sides[0]}   ● {sides[1]}   one colour: one {'pair' if classes is None else 'class'}"
+    return {
+        "template": TEMPLATE,
+        "title": {"text": title, "subtitle": {"text": said}},
+        "showlegend": classes is not None,
+        "legend": {"tracegroupgap": 0, "font": {"size": 11}},
+        "hovermode": "closest",
+    }
+
+
+def _groups(classes: Sequence[str] | None, pairs: int) -> dict[str, list[int]]:
+    """Which pairs are drawn together: those of a class, in the order of the classes' names."""
+    if classes is None:
+        return {"": list(range(pairs))}
+    groups: dict[str, list[int]] = {name: [] for name in sorted(set(classes))}
+    for row, name in enumerate(classes):
+        groups[name].append(row)
+    return groups
+
+
 def _check(
-    where: str, image: Points, text: Points, names: Sequence[str], steps: Sequence[int]
+    where: str,
+    first: Points,
+    second: Points,
+    sides: tuple[str, str],
+    names: Sequence[str],
+    classes: Sequence[str] | None,
+    steps: Sequence[int],
 ) -> None:
-    if image.ndim != 3 or image.shape[2] != 2 or 0 in image.shape or image.shape != text.shape:
+    which = f"{sides[0]} points and {sides[1]} points"
+    if first.ndim != 3 or first.shape[2] != 2 or 0 in first.shape or first.shape != second.shape:
         raise ValueError(
-            f"{where}: image_points and text_points must have the same shape "
-            f"(epochs, pairs, 2), got {image.shape} and {text.shape}"
+            f"{where}: {which} must have the same shape "
+            f"(epochs, pairs, 2), got {first.shape} and {second.shape}"
         )
-    if not (np.isfinite(image).all() and np.isfinite(text).all()):
-        raise ValueError(f"{where}: image_points and text_points must be finite")
-    if len(names) != image.shape[1]:
+    if not (np.isfinite(first).all() and np.isfinite(second).all()):
+        raise ValueError(f"{where}: {which} must be finite")
+    if len(names) != first.shape[1]:
         raise ValueError(
-            f"{where}: expected one name per pair ({image.shape[1]}), got {len(names)}"
+            f"{where}: expected one name per pair ({first.shape[1]}), got {len(names)}"
         )
-    if len(steps) != len(image) or len(set(steps)) != len(steps):
+    if classes is not None and len(classes) != len(names):
+        raise ValueError(f"{where}: expected one class per pair ({len(names)}), got {len(classes)}")
+    if len(steps) != len(first) or len(set(steps)) != len(steps):
         raise ValueError(
-            f"{where}: expected {len(image)} different epochs, one per map, got {steps}"
+            f"{where}: expected {len(first)} different epochs, one per map, got {steps}"
         )
 
 
 def _traces(
-    image: Points, text: Points, names: Sequence[str], colours: Sequence[str]
+    first: Points,
+    second: Points,
+    names: Sequence[str],
+    classes: Sequence[str] | None,
+    groups: Mapping[str, list[int]],
+    sides: tuple[str, str],
 ) -> list[go.Scatter]:
-    lines, images, texts = _moved(image, text)
-    lines.update(
-        mode="lines", line={"color": GREY, "width": 1}, opacity=0.45, hoverinfo="skip", name="pair"
-    )
-    for trace, name, symbol, size in (
-        (images, "image", "triangle-up", 12),
-        (texts, "sentence", "circle", 10),
-    ):
-        edge = {"color": "white", "width": 1}
-        trace.update(
-            mode="markers",
-            name=name,
-            marker={"color": colours, "symbol": symbol, "size": size, "line": edge},
-            text=[_escaped(one) for one in names],
-            hovertemplate="%{text}<extra>" + name + "</extra>",
-        )
-    return [lines, images, texts]
+    """Lines, triangles and circles of one group after the other."""
+    traces = []
+    shades = COLOURS if len(groups) <= len(COLOURS) else pair_colours(len(groups))
+    for at, (group, rows) in enumerate(groups.items()):
+        colours = pair_colours(len(names)) if classes is None else shades[at]
+        lines, triangles, circles = _moved(first[rows], second[rows])
+        lines.update(mode="lines", line={"color": GREY, "width": 1}, opacity=0.45, hoverinfo="skip")
+        lines.update(name="pair", legendgroup=group, showlegend=False)
+        for trace, side, symbol, size in (
+            (triangles, sides[0], "triangle-up", 12),
+            (circles, sides[1], "circle", 10),
+        ):
+            edge = {"color": "white", "width": 1}
+            of_class = "" if classes is None else f", {_escaped(group)}"
+            trace.update(
+                mode="markers",
+                name=side if classes is None else _escaped(group),
+                legendgroup=group,
+                showlegend=symbol == "circle",
+                marker={"color": colours, "symbol": symbol, "size": size, "line": edge},
+                text=[_escaped(names[row]) for row in rows],
+                hovertemplate=f"%{{text}}<extra>{side}{of_class}</extra>",
+            )
+        traces += [lines, triangles, circles]
+    return traces
 
 
-def _moved(image: Points, text: Points) -> list[go.Scatter]:
-    """Only what changes between epochs: the coordinates of the lines, images and sentences."""
-    gap = np.full_like(image, np.nan)
-    joined = np.stack([image, text, gap], axis=1).reshape(-1, 2)
-    return [go.Scatter(x=points[:, 0], y=points[:, 1]) for points in (joined, image, text)]
+def _moved(first: Points, second: Points) -> list[go.Scatter]:
+    """Only what changes between epochs: the coordinates of the lines, triangles and circles."""
+    gap = np.full_like(first, np.nan)
+    joined = np.stack([first, second, gap], axis=1).reshape(-1, 2)
+    return [go.Scatter(x=points[:, 0], y=points[:, 1]) for points in (joined, first, second)]
 
 
 def _escaped(name: str) -> str:

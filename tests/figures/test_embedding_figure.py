@@ -106,7 +106,7 @@ def test_errors_are_named() -> None:
     with pytest.raises(ValueError, match=r"embedding_map: expected 10 different epochs"):
         embedding_map(a, b, NAMES, epochs=[1] * 10)
     a[3, 4, 0] = np.nan
-    with pytest.raises(ValueError, match=r"image_points and text_points must be finite"):
+    with pytest.raises(ValueError, match=r"image points and sentence points must be finite"):
         embedding_map(a, b, NAMES)
 
 
@@ -161,7 +161,7 @@ def test_a_pair_has_one_colour_in_every_run_and_the_shape_is_the_modality() -> N
         (None, NAMES, r"embedding_maps: expected at least one map"),
         ((points(0)[0], points(1)[0, :39]), NAMES, r"must have the same shape .* 40, 2\) and .*39"),
         ((points(0), points(1)), NAMES, r"must have the same shape"),
-        ((points(0)[0], np.full((PAIRS, 2), np.inf)), NAMES, r"text_points must be finite"),
+        ((points(0)[0], np.full((PAIRS, 2), np.inf)), NAMES, r"sentence points must be finite"),
         ((points(0)[0], points(1)[0]), NAMES[1:], r"expected one name per pair \(40\), got 39"),
     ],
 )
