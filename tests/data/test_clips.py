@@ -1,0 +1,637 @@
+"""Clips, ragged ones too; corpora and their fingerprints; splits by class and by group."""
+
+from __future__ import annotations
+
+import pickle
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kit.data.clips import (
+    ClipBatch,
+    ClipCorpus,
+    Clips,
+    Ragged,
+    clip_shape,
+    group_folds,
+    stratified_split,
+)
+
+CLASSES = ("bounce", "spin")
+SOUND = np.arange(12, dtype=np.float32).reshape(4, 3)
+TEXT = Ragged(np.arange(14, dtype=np.float32).reshape(7, 2), np.array([2, 1, 3, 1]))
+
+
+def clips(**changed: Any) -> Clips:
+    good: dict[str, Any] = {
+        "name": "train",
+        "ids": ["a", "b", "c", "d"],
+        "labels": [0, 1, 1, 0],
+        "modalities": {"sound": SOUND, "text": TEXT},
+        "groups": ["x", "x", "y", "y"],
+    }
+    return Clips(**good | changed)
+
+
+def corpus(**changed: Any) -> ClipCorpus:
+    good: dict[str, Any] = {
+        "name": "toy",
+        "classes": CLASSES,
+        "train": clips(),
+        "validation": clips(name="validation", ids=["e", "f", "g", "h"]),
+        "test": clips(name="test", ids=["i", "j", "k", "l"]),
+    }
+    return ClipCorpus(**good | changed)
+
+
+def labelled(labels: Sequence[int], groups: Sequence[str] = ()) -> Clips:
+    """Clips whose only number is their row."""
+    rows = np.arange(len(labels), dtype=np.float32)[:, None]
+    return Clips(
+        "all", [f"clip {row}" for row in range(len(labels))], labels, {"row": rows}, groups
+    )
+
+
+def rows(split: Clips) -> list[int]:
+    """Where the clips of a split stood in `labelled`; everything of a clip came along."""
+    found = [int(one.removeprefix("clip ")) for one in split.ids]
+    assert np.array_equal(split.modality("row")[:, 0], found)
+    return found
+
+
+# ---- ragged arrays
+
+
+def test_ragged_by_hand() -> None:
+    ragged = Ragged.of([[[1, 2]], [[3, 4], [5, 6], [7, 8]]])
+    assert ragged.values.tolist() == [[1, 2], [3, 4], [5, 6], [7, 8]]
+    assert ragged.lengths.tolist() == [1, 3]
+    assert Ragged(ragged.values, np.array([1, 3], dtype=np.uint8)).lengths.dtype == np.int64
+    assert len(ragged) == 2
+    assert ragged[0].tolist() == [[1, 2]]
+    assert ragged[1].tolist() == ragged[-1].tolist() == [[3, 4], [5, 6], [7, 8]]
+    assert [part.shape for part in ragged] == [(1, 2), (3, 2)]
+    with pytest.raises(IndexError):
+        ragged[2]
+
+
+def test_ragged_numbers_without_further_axes() -> None:
+    assert [part.tolist() for part in Ragged.of([[1.0, 2.0], [3.0]])] == [[1.0, 2.0], [3.0]]
+
+
+def test_ragged_take_by_hand() -> None:
+    taken = TEXT.take([2, 0, 2])
+    assert taken.lengths.tolist() == [3, 2, 3]
+    assert taken.values[:, 0].tolist() == [6, 8, 10, 0, 2, 6, 8, 10]
+    assert len(TEXT.take([])) == 0
+
+
+@given(
+    lengths=st.lists(st.integers(1, 4), min_size=1, max_size=6),
+    width=st.integers(1, 3),
+    data=st.data(),
+)
+@settings(deadline=None, max_examples=50)
+def test_ragged_gives_back_what_it_was_made_of(
+    lengths: list[int], width: int, data: st.DataObject
+) -> None:
+    parts = [np.random.default_rng(length).random((length, width)) for length in lengths]
+    ragged = Ragged.of(parts)
+    chosen = data.draw(st.lists(st.integers(0, len(lengths) - 1), max_size=8))
+    assert all(np.array_equal(one, part) for one, part in zip(ragged, parts, strict=True))
+    taken = ragged.take(chosen)
+    assert len(taken) == len(chosen)
+    assert all(np.array_equal(taken[i], parts[row]) for i, row in enumerate(chosen))
+
+
+@pytest.mark.parametrize(
+    ("values", "lengths", "message"),
+    [
+        (
+            (3, 2),
+            [3.0],
+            r"^Ragged: expected lengths to be \(clips,\) whole numbers of at least 1, g",
+        ),
+        ((3, 2), [[3]], r"got int64 \(1, 1\): 3$"),
+        ((3, 2), [3, 0], r"got int64 \(2,\): 3, 0$"),
+        ((3, 2), [4, -1], r"got int64 \(2,\): 4, -1$"),
+        (
+            (3, 2),
+            [1, 1],
+            r"^Ragged: expected lengths that sum to the rows of values \(3, 2\), got 2",
+        ),
+        ((3, 2), [2, 2], r"rows of values \(3, 2\), got 4$"),
+        ((), [1], r"sum to the rows of values \(\), got 1"),
+    ],
+)
+def test_lengths_that_do_not_fit_are_refused(
+    values: tuple[int, ...], lengths: list[Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        Ragged(np.zeros(values), np.array(lengths))
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        (
+            [],
+            r"^Ragged.of: expected at least one array, all \(length, ...\) with one shape .* none$",
+        ),
+        ([np.zeros((2, 3)), np.zeros((2, 4))], r"behind the length, got \(2, 3\), \(2, 4\)$"),
+        ([np.zeros((2, 3)), np.zeros(2)], r"got \(2, 3\), \(2,\)$"),
+        ([np.float64(1.0)], r"got \(\)$"),
+        ([np.zeros((2, 3)), np.zeros((0, 3))], r"at least 1, got int64 \(2,\): 2, 0$"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(parts: list[Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Ragged.of(parts)
+
+
+# ---- a split
+
+
+def test_labels_ids_and_groups_may_be_arrays() -> None:
+    words = np.array(list("abcd"))
+    split = clips(labels=np.array([0, 1, 1, 0], dtype=np.uint8), ids=words, groups=words)
+    assert (split.labels, split.ids, split.groups) == ([0, 1, 1, 0], list("abcd"), list("abcd"))
+    assert (type(split.labels[0]), type(split.ids[0]), type(split.groups[0])) == (int, str, str)
+    assert type(corpus(classes=tuple(np.array(CLASSES))).classes[0]) is str
+    assert len(split) == 4
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (
+            {"ids": [], "labels": []},
+            r"^Clips: split 'train': expected at least one clip and one modality, got 0 and 2$",
+        ),
+        ({"modalities": {}}, r"expected at least one clip and one modality, got 4 and 0$"),
+        (
+            {"labels": [0, 1]},
+            r"^Clips: split 'train': expected one of labels per clip \(4\), got 2$",
+        ),
+        ({"groups": ["x"]}, r"expected one of groups per clip \(4\), got 1$"),
+        ({"modalities": {"sound": SOUND[:3]}}, r"expected one of sound per clip \(4\), got 3$"),
+        ({"modalities": {"text": TEXT.take([0])}}, r"expected one of text per clip \(4\), got 1$"),
+        ({"ids": ["a", "b", "b", "a"]}, r"ids must be unique, got twice: a, b$"),
+        (
+            {"labels": [0, -1, 1, 1]},
+            r"labels must be whole numbers of at least 0, got int64 \(4,\): -1, 0, 1$",
+        ),
+        ({"labels": [0.0, 1.0, 1.0, 0.5]}, r"at least 0, got float64 \(4,\): 0.0, 0.5, 1.0$"),
+        ({"labels": ["bounce", "spin", "spin", "spin"]}, r"got <U6 \(4,\): bounce, spin$"),
+        ({"labels": [True, False, True, True]}, r"got bool \(4,\): False, True$"),
+        ({"labels": [0, 1, None, 1]}, r"got object \(4,\): 0, 1, None$"),
+        ({"labels": [[0], [1], [1], [0]]}, r"got int64 \(4, 1\): 0, 1$"),
+    ],
+)
+def test_clips_that_do_not_belong_together_are_refused(
+    changed: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        clips(**changed)
+
+
+@pytest.mark.parametrize(
+    ("modality", "got"),
+    [
+        (np.array(list("abcd")), r"<U1 \(4,\)"),
+        (np.zeros((4, 2), dtype=bool), r"bool \(4, 2\)"),
+        (np.zeros((4, 2), dtype=complex), r"complex128 \(4, 2\)"),
+        (np.zeros((4, 0)), r"float64 \(4, 0\)"),
+        (Ragged(np.zeros((4, 0)), np.ones(4, dtype=int)), r"float64 \(4, 0\)"),
+        ([[1], [2], [3], [4]], r"list \(4, 1\)"),
+    ],
+)
+def test_a_modality_of_other_than_numbers_is_named(modality: Any, got: str) -> None:
+    with pytest.raises(
+        ValueError,
+        match=rf"^Clips: split 'train': modality 'odd': expected a non-empty array of .* {got}$",
+    ):
+        clips(modalities={"sound": SOUND, "odd": modality})
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_clips_with_numbers_that_are_not_finite_are_named(wrong: float) -> None:
+    fixed, values = SOUND.copy(), TEXT.values.copy()
+    fixed[[1, 3], 0] = wrong
+    values[3, 1] = wrong  # in the third clip, whose rows are 3, 4, 5
+    with pytest.raises(ValueError, match=r"modality 'sound': 2 clips hold nan or infinity: b, d$"):
+        clips(modalities={"text": TEXT, "sound": fixed})
+    with pytest.raises(ValueError, match=r"modality 'text': 1 clips hold nan or infinity: c$"):
+        clips(modalities={"text": Ragged(values, TEXT.lengths), "sound": SOUND})
+
+
+def test_modalities_by_name() -> None:
+    assert clips().modality("sound") is SOUND
+    with pytest.raises(
+        ValueError, match=r"^Clips: split 'train' has no modality 'video', only sound, text$"
+    ):
+        clips().modality("video")
+
+
+def test_the_shape_of_a_clip_is_without_its_length_if_ragged() -> None:
+    assert clip_shape(np.zeros((4, 8, 32, 32, 3))) == (8, 32, 32, 3)
+    assert clip_shape(TEXT) == (2,)
+    assert clip_shape(np.zeros(4)) == ()
+
+
+def test_take_by_hand() -> None:
+    taken = clips().take(np.array([3, 1]), name="some")
+    assert taken.name == "some"
+    assert (taken.ids, taken.labels, taken.groups) == (["d", "b"], [0, 1], ["y", "x"])
+    assert taken.modality("sound").tolist() == [[9, 10, 11], [3, 4, 5]]
+    text = taken.modality("text")
+    assert isinstance(text, Ragged)
+    assert [part.tolist() for part in text] == [[[12, 13]], [[4, 5]]]
+    assert clips().take([0]).name == "train"
+    assert clips(groups=()).take([0]).groups == []
+
+
+@pytest.mark.parametrize("chosen", [[1, 2], [-2, -1], [-1, 0], [2, 1], [0, 1, 3], [0, 1, 2, 3]])
+def test_take_of_blocks_and_of_rows_from_the_end(chosen: list[int]) -> None:
+    taken = clips().take(chosen)
+    assert np.array_equal(taken.modality("sound"), SOUND[chosen])
+    assert taken.ids == [list("abcd")[row] for row in chosen]
+
+
+def test_a_block_of_rows_is_not_copied() -> None:
+    assert np.shares_memory(clips().take(range(1, 4)).modality("sound"), SOUND)
+    assert not np.shares_memory(clips().take([1, 3]).modality("sound"), SOUND)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        ([], r"^Clips: split 'train': expected at least one clip and one modality, got 0 and 2$"),
+        ([0, 0], r"ids must be unique, got twice: a$"),
+        ([False, True, True, False], r"split 'train': expected the numbers of rows, got bool$"),
+        ([1.0], r"expected the numbers of rows, got float64$"),
+    ],
+)
+def test_rows_that_cannot_be_taken(chosen: list[Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        clips().take(chosen)
+    with pytest.raises(IndexError):
+        clips().take([3, 4])
+
+
+def test_clips_travel_to_workers() -> None:
+    there = pickle.loads(pickle.dumps(clips()))
+    assert there.ids == ["a", "b", "c", "d"]
+    assert there.modality("text")[2].tolist() == TEXT[2].tolist()
+
+
+def test_a_modality_made_of_another() -> None:
+    more = clips().derived("mean", "sound", lambda sound: sound.mean(keepdims=True))
+    assert list(more.modalities) == ["sound", "text", "mean"]
+    assert more.modality("mean").tolist() == [[1], [4], [7], [10]]
+    assert list(clips().modalities) == ["sound", "text"]
+    assert (more.ids, more.labels, more.groups) == (clips().ids, clips().labels, clips().groups)
+    double = more.derived("double", "text", lambda text: 2 * text).modality("double")
+    assert isinstance(double, Ragged)
+    assert double[3].tolist() == [[24, 26]]
+
+
+def test_a_modality_is_not_made_twice_nor_of_nothing() -> None:
+    with pytest.raises(ValueError, match=r"^Clips: split 'train' has a modality 'text' already$"):
+        clips().derived("text", "sound", np.sqrt)
+    with pytest.raises(
+        ValueError, match=r"^Clips: split 'train' has no modality 'video', only sou"
+    ):
+        clips().derived("log_mel", "video", np.sqrt)
+
+
+# ---- a corpus
+
+
+def test_a_corpus_counts_its_splits() -> None:
+    assert corpus().counts == {"train": 4, "validation": 4, "test": 4}
+    assert [split.name for split in corpus().splits] == ["train", "validation", "test"]
+    assert "SOUND" not in repr(corpus())
+    assert "array" not in repr(corpus())
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (
+            {"test": clips(name="test", ids=["d", "x", "a", "z"])},
+            r"^ClipCorpus 'toy': 2 clips are in 'train' and in 'test': a, d$",
+        ),
+        (
+            {"test": clips(name="test", ids=["h", "x", "y", "z"])},
+            r"1 clips are in 'validation' and in 'test': h$",
+        ),
+        (
+            {"test": clips(name="test", ids=list("ijkl"), modalities={"sound": SOUND})},
+            r"modalities of 'test' are \{'sound': 'float32 \(3,\)'\}, of 'train' "
+            r"\{'sound': 'float32 \(3,\)', 'text': 'ragged float32 \(2,\)'\}$",
+        ),
+        (
+            {
+                "validation": clips(
+                    name="validation", ids=list("efgh"), modalities={"sound": SOUND, "text": SOUND}
+                )
+            },
+            r"of 'validation' are \{.*'text': 'float32 \(3,\)'\}, of 'train' \{.*'ragged float32",
+        ),
+        (
+            {
+                "test": clips(
+                    name="test",
+                    ids=list("ijkl"),
+                    modalities={"sound": SOUND.astype(np.uint8), "text": TEXT},
+                )
+            },
+            r"of 'test' are \{'sound': 'uint8 \(3,\)', .* of 'train' \{'sound': 'float32 \(3,\)'",
+        ),
+        (
+            {"test": clips(name="test", ids=list("ijkl"), labels=[0, 3, 2, 3])},
+            r"split 'test' has labels without a class: 2, 3; there are 2 classes$",
+        ),
+        (
+            {"classes": ("bounce", "spin", "fade", "pour")},
+            r"the training split has no clip of fade, pour$",
+        ),
+        (
+            {"classes": ("spin", "spin")},
+            r"^ClipCorpus 'toy': classes must differ, got twice: spin$",
+        ),
+        (
+            {"test": clips(name="train", ids=list("ijkl"))},
+            r"^ClipCorpus 'toy': splits must differ, got twice: train$",
+        ),
+    ],
+)
+def test_corpora_that_do_not_fit_together_are_refused(
+    changed: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        corpus(**changed)
+
+
+def test_validation_and_test_need_not_have_every_class() -> None:
+    assert (
+        corpus(test=clips(name="test", ids=list("ijkl"), labels=[1, 1, 1, 1])).counts["test"] == 4
+    )
+
+
+def test_equal_corpora_have_one_fingerprint() -> None:
+    first = corpus().fingerprint()
+    assert len(first) == 32
+    assert corpus().fingerprint() == first
+    # What does not decide what is learnt: names, notes, groups, the order of the modalities, how
+    # ids and classes are kept.
+    assert corpus(name="other", notes=("a note",)).fingerprint() == first
+    assert corpus(train=clips(groups=())).fingerprint() == first
+    assert corpus(train=clips(modalities={"text": TEXT, "sound": SOUND})).fingerprint() == first
+    columns = np.asfortranarray(SOUND)
+    assert corpus(train=clips(modalities={"sound": columns, "text": TEXT})).fingerprint() == first
+    assert corpus(train=clips(ids=np.array(list("abcd")))).fingerprint() == first
+    assert corpus(classes=tuple(np.array(CLASSES))).fingerprint() == first
+
+
+def test_arrays_on_a_disk_have_the_fingerprint_of_those_in_memory(tmp_path: Path) -> None:
+    np.save(tmp_path / "sound.npy", SOUND)
+    mapped = np.load(tmp_path / "sound.npy", mmap_mode="r")
+    again = corpus(train=clips(modalities={"sound": mapped, "text": TEXT}))
+    assert again.fingerprint() == corpus().fingerprint()
+
+
+def test_the_fingerprint_changes_with_all_that_decides_a_training() -> None:
+    louder, said = SOUND.copy(), TEXT.values.copy()
+    louder[2, 1] += 1
+    said[6, 1] += 1
+    other_cut = Ragged(TEXT.values, np.array([1, 2, 3, 1]))
+    turned = np.asfortranarray(SOUND.T.reshape(4, 3))
+    first, second, third = corpus().splits
+    changed = [
+        corpus(),
+        corpus(classes=("spin", "bounce")),
+        corpus(train=clips(labels=[0, 1, 1, 1])),
+        corpus(train=clips(ids=["b", "a", "c", "d"])),
+        corpus(train=clips(modalities={"sound": louder, "text": TEXT})),
+        corpus(train=clips(modalities={"sound": turned, "text": TEXT})),
+        corpus(train=clips(modalities={"sound": SOUND, "text": Ragged(said, TEXT.lengths)})),
+        corpus(train=clips(modalities={"sound": SOUND, "text": other_cut})),
+        corpus(train=clips().take([1, 0, 2, 3])),
+        corpus(train=replace(third, name="train"), test=replace(first, name="test")),
+        corpus(validation=replace(third, name="validation"), test=replace(second, name="test")),
+        corpus(test=third.take([0, 1, 2])),
+        corpus(test=replace(third, labels=[0, 0, 1, 0])),
+        *(
+            ClipCorpus("toy", CLASSES, *(replace(s, modalities=m) for s in corpus().splits))
+            for m in (
+                {"sound": SOUND},
+                {"noise": SOUND, "text": TEXT},
+                {"sound": SOUND.astype(np.float64), "text": TEXT},
+                {"sound": SOUND.view(np.int32), "text": TEXT},  # the same bytes
+                {"sound": SOUND.reshape(4, 3, 1), "text": TEXT},
+                {"sound": SOUND, "text": SOUND},
+            )
+        ),
+    ]
+    prints = [one.fingerprint() for one in changed]
+    assert len(set(prints)) == len(prints)
+
+
+# ---- splits by class
+
+
+@given(
+    sizes=st.lists(st.integers(3, 40), min_size=1, max_size=4),
+    shares=st.sampled_from([(0.6, 0.2, 0.2), (0.8, 0.1, 0.1), (0.2, 0.4, 0.4), (0.1, 0.1, 0.8)]),
+    seed=st.integers(0, 5),
+)
+@settings(deadline=None, max_examples=60)
+def test_a_stratified_split_is_disjoint_complete_and_keeps_the_shares(
+    sizes: list[int], shares: tuple[float, float, float], seed: int
+) -> None:
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    labels = np.random.default_rng(seed).permutation(labels)
+    classes = tuple(f"class {label}" for label in range(len(sizes)))
+    split = stratified_split(labelled(labels), classes, name="toy", shares=shares, seed=seed)
+    parts = [rows(part) for part in split.splits]
+    assert sorted(row for part in parts for row in part) == list(range(len(labels)))
+    assert all(part == sorted(part) for part in parts)
+    for part, share in zip(split.splits, shares, strict=True):
+        assert part.labels == [labels[row] for row in rows(part)]
+        counts = Counter(part.labels)
+        for label, size in enumerate(sizes):
+            assert counts[label] >= 1
+            if size >= 10:  # both held-out parts are rounded, training has the rest
+                assert abs(counts[label] - share * size) <= 1
+
+
+def test_a_stratified_split_by_hand() -> None:
+    """Ten clips of class 0: 6, 2, 2; five of class 1: 3, 1, 1; three of class 2: 1, 1, 1."""
+    labels = [0] * 10 + [1] * 5 + [2] * 3
+    split = stratified_split(labelled(labels), ("a", "b", "c"), name="toy", seed=0)
+    assert split.name == "toy"
+    assert [Counter(part.labels) for part in split.splits] == [
+        {0: 6, 1: 3, 2: 1},
+        {0: 2, 1: 1, 2: 1},
+        {0: 2, 1: 1, 2: 1},
+    ]
+
+
+def test_large_shares_leave_a_clip_for_training() -> None:
+    shares = (0.02, 0.49, 0.49)
+    split = stratified_split(labelled([0] * 3), ("a",), name="toy", shares=shares, seed=0)
+    assert list(split.counts.values()) == [1, 1, 1]
+    split = stratified_split(labelled([0] * 4), ("a",), name="toy", shares=shares, seed=0)
+    assert list(split.counts.values()) == [1, 1, 2]
+
+
+def test_a_stratified_split_is_a_function_of_its_seed() -> None:
+    labels = [0, 1] * 30
+    first, again, other = (
+        stratified_split(labelled(labels), CLASSES, name="toy", seed=seed) for seed in (1, 1, 2)
+    )
+    assert first.fingerprint() == again.fingerprint() != other.fingerprint()
+    assert set(first.test.ids) != set(other.test.ids)
+    state = np.random.get_state()[1].tolist()
+    stratified_split(labelled(labels), CLASSES, name="toy", seed=0)
+    assert np.random.get_state()[1].tolist() == state
+
+
+def test_over_seeds_every_clip_is_tested_equally_often() -> None:
+    """100 splits test 20 clips of 100 each: 20 times on average, deviation 4."""
+    tested: Counter[int] = Counter()
+    for seed in range(100):
+        split = stratified_split(labelled([0] * 100), ("a",), name="toy", seed=seed)
+        tested.update(rows(split.test))
+    assert len(tested) == 100
+    assert max(tested.values()) < 36
+
+
+@pytest.mark.parametrize(
+    "shares",
+    [(0.5, 0.5), (0.6, 0.2, 0.1), (0.8, 0.2, 0.0), (1.2, -0.1, -0.1), (0.6, float("nan"), 0.2), ()],
+)
+def test_impossible_shares_are_refused(shares: tuple[float, ...]) -> None:
+    with pytest.raises(
+        ValueError, match=r"^stratified_split: expected three positive shares that sum to 1, got \("
+    ):
+        stratified_split(labelled([0] * 5), ("a",), name="toy", shares=shares, seed=0)
+
+
+def test_a_class_of_two_clips_cannot_be_split() -> None:
+    with pytest.raises(
+        ValueError,
+        match=r"^stratified_split: expected at least three clips of a class, got 2 of label 1$",
+    ):
+        stratified_split(labelled([0, 1, 0, 1, 0]), CLASSES, name="toy", seed=0)
+
+
+def test_a_label_without_a_class_cannot_be_split() -> None:
+    with pytest.raises(
+        ValueError, match=r"^ClipCorpus 'toy': split 'train' has labels without a c"
+    ):
+        stratified_split(labelled([0, 1, 2] * 3), CLASSES, name="toy", seed=0)
+
+
+# ---- splits by group
+
+SESSIONS = [f"session {row % 5}" for row in range(100)]
+EMOTIONS = [row // 5 % 2 for row in range(100)]  # ten of each class in each session
+
+
+def folds(**changed: Any) -> list[tuple[str, ClipCorpus]]:
+    arguments: dict[str, Any] = {"name": "toy"} | changed
+    return list(group_folds(labelled(EMOTIONS, SESSIONS), CLASSES, **arguments))
+
+
+def test_each_group_is_tested_once_and_never_leaks() -> None:
+    found = folds()
+    assert [group for group, _ in found] == [f"session {number}" for number in range(5)]
+    for group, fold in found:
+        assert fold.name == f"toy, {group} tested"
+        assert set(fold.test.groups) == {group}
+        assert group not in {*fold.train.groups, *fold.validation.groups}
+        parts = [rows(part) for part in fold.splits]
+        assert sorted(row for part in parts for row in part) == list(range(100))
+        assert rows(fold.test) == [row for row in range(100) if SESSIONS[row] == group]
+    tested = [row for _, fold in found for row in rows(fold.test)]
+    assert sorted(tested) == list(range(100))
+
+
+@pytest.mark.parametrize(("validation", "expected"), [(0.1, 4), (0.25, 10), (0.001, 1)])
+def test_validation_has_a_share_of_each_class_of_the_other_groups(
+    validation: float, expected: int
+) -> None:
+    """40 clips of each class are in the other groups."""
+    for _, fold in folds(validation=validation):
+        assert Counter(fold.validation.labels) == {0: expected, 1: expected}
+        assert Counter(fold.train.labels) == {0: 40 - expected, 1: 40 - expected}
+
+
+def test_folds_are_a_function_of_their_seed() -> None:
+    first, again, other = (
+        [fold.fingerprint() for _, fold in folds(seed=seed)] for seed in (0, 0, 1)
+    )
+    assert first == again
+    assert not set(first) & set(other)
+
+
+def test_each_fold_draws_on_its_own() -> None:
+    """Told by the places of what is drawn among all that could be."""
+    places = set()
+    for group, fold in folds():
+        others = [row for row in range(100) if SESSIONS[row] != group]
+        places.add(tuple(others.index(row) for row in rows(fold.validation)))
+    assert len(places) == 5
+
+
+def test_one_group_less_does_not_change_what_the_folds_before_it_test() -> None:
+    kept = [row for row in range(100) if SESSIONS[row] != "session 4"]
+    fewer = list(group_folds(labelled(EMOTIONS, SESSIONS).take(kept), CLASSES, name="toy"))
+    for (group, fold), (other_group, other) in zip(folds()[:4], fewer, strict=True):
+        assert group == other_group
+        assert fold.test.ids == other.test.ids
+
+
+@pytest.mark.parametrize("groups", [(), ["x"] * 6])
+def test_folds_need_two_groups(groups: Sequence[str]) -> None:
+    with pytest.raises(
+        ValueError,
+        match=rf"^group_folds: expected clips of at least two groups, got {len(set(groups))}$",
+    ):
+        next(group_folds(labelled([0, 1] * 3, groups), CLASSES, name="toy"))
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -0.1, float("nan")])
+def test_validation_is_a_share(share: float) -> None:
+    with pytest.raises(
+        ValueError, match=r"^group_folds: expected validation between 0 and 1, got "
+    ):
+        folds(validation=share)
+
+
+def test_a_class_that_only_one_group_has_cannot_be_tested_there() -> None:
+    groups = ["x"] * 4 + ["y"] * 4
+    with pytest.raises(
+        ValueError, match=r"'toy, y tested': the training split has no clip of spin"
+    ):
+        list(group_folds(labelled([0, 0, 0, 0, 0, 0, 1, 1], groups), CLASSES, name="toy"))
+
+
+# ---- a batch
+
+
+def test_a_batch_names_its_parts() -> None:
+    batch = ClipBatch({"sound": torch.zeros(2, 3)}, {}, torch.tensor([0, 1]), torch.tensor([5, 9]))
+    assert batch._fields == ("modalities", "lengths", "labels", "indices")
+    assert batch.modalities["sound"].shape == (2, 3)
