@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-Batch = TypeVar("Batch", bound=tuple[Tensor, ...])
+Batch = TypeVar("Batch", bound=tuple[Any, ...])
 Features = TypeVar("Features", bound=tuple[Tensor, ...])
-Loaded = TypeVar("Loaded", bound=tuple[Tensor, ...], covariant=True)
+Loaded = TypeVar("Loaded", bound=tuple[Any, ...], covariant=True)
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,10 @@ class Turn(Generic[Features, Batch]):
 
 
 class Method(Protocol[Features, Batch]):
-    """What `fit` trains. Features and batches are named tuples of tensors."""
+    """What `fit` trains.
+
+    Features are a named tuple of tensors, a batch one of tensors and of dictionaries of tensors.
+    """
 
     @property
     def networks(self) -> nn.ModuleDict:
@@ -77,6 +80,9 @@ class Method(Protocol[Features, Batch]):
     def alarms(self, means: Mapping[str, float]) -> Sequence[str]:
         """What the epoch's mean terms and meters warn of, in words."""
         ...
+
+    def end_step(self, epoch: int, features: Features, batch: Batch) -> None:
+        """What a method counts of a step once all turns have moved."""
 
     def end_epoch(self, epoch: int) -> None:
         """What a method does between epochs."""
@@ -179,7 +185,7 @@ def fit(
         method.networks.train()
         turns = method.turns(epoch)
         for batch in loader.epoch(epoch, skip=progress.step):
-            batch = _to(batch, device)
+            batch = to_device(batch, device)
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16"):
                 features = method.encode(batch)
             features = type(features)(*(part.float() for part in features))
@@ -192,6 +198,7 @@ def fit(
             for turn in turns:
                 if step % turn.every == 0:
                     values |= _take(turn, features, batch, shares=watched, where=(epoch, step))
+            method.end_step(epoch, features, batch)
             numbers = _numbers(values)
             progress = progress.after(numbers)
             yield Step(progress, numbers)
@@ -300,7 +307,7 @@ def gradient_map(
 
     """
     device = next(method.networks.parameters()).device
-    batch = _to(batch, device)
+    batch = to_device(batch, device)
     features = method.encode(batch)
     norms: dict[str, dict[str, float]] = {}
     for turn in method.turns(epoch):
@@ -334,8 +341,15 @@ def scale_learning_rates(optimizer: Optimizer, factor: float) -> None:
         group["lr"] = group["initial_lr"] * factor
 
 
-def _to(batch: Any, device: torch.device) -> Any:
-    return type(batch)(*(part.to(device, non_blocking=True) for part in batch))
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    """A batch on a device: its tensors, and the tensors in its dictionaries."""
+
+    def moved(part: Any) -> Any:
+        if isinstance(part, Mapping):
+            return {name: moved(value) for name, value in part.items()}
+        return part.to(device, non_blocking=True)
+
+    return type(batch)(*map(moved, batch))
 
 
 def _numbers(values: Mapping[str, Tensor]) -> dict[str, float]:

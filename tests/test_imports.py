@@ -18,7 +18,33 @@ PAPERS = ("itmeetsal", "amid")
 # Everything that pyproject asks for beyond the core; a bare GPU machine has none of it.
 AROUND = """datasets jupyterlab ipywidgets anywidget papermill nbformat nbconvert jupyter_client
     traitlets plotly scipy sklearn umap numba threadpoolctl math_core click tqdm pygments IPython
-    pandas pyarrow""".split()  # noqa: SIM905
+    pandas pyarrow librosa""".split()  # noqa: SIM905
+
+# A student that sees small videos, a teacher that hears and reads too.
+AMID = """
+import sys
+import kit.runs
+import numpy as np
+from kit.amid.config import Config
+from kit.amid.run import train
+from kit.data.clip_input import ClipInput
+from kit.data.clips import Clips, Ragged, stratified_split
+rng = np.random.default_rng(0)
+modalities = {
+    "seen": rng.integers(0, 256, (12, 4, 16, 16, 3), dtype=np.uint8),
+    "heard": rng.normal(size=(12, 16, 16)).astype(np.float32),
+    "told": Ragged.of([rng.normal(size=(1 + row % 3, 4)) for row in range(12)]),
+}
+clips = Clips("all", [str(row) for row in range(12)], [row % 2 for row in range(12)], modalities)
+corpus = stratified_split(clips, ("one", "other"), name="noise", seed=0)
+config = Config(dim=8, warm_up_epochs=0, epochs=1, batch_size=4, decay_at=())
+inputs = {
+    "target": {"seen": ClipInput("small_video")},
+    "auxiliary": {"heard": ClipInput("small_audio"), "told": ClipInput("lstm")},
+}
+assert list(train(corpus, config, sys.argv[1] + "/amid", **inputs))
+print(len(kit.runs.load(sys.argv[1] + "/amid").predict(corpus.test)))
+"""
 
 BARE = f"""
 import importlib, pkgutil, sys
@@ -36,17 +62,21 @@ for name in {AROUND}:
         del sys.modules[module]
 
 import kit
-for room in ("training", "runs", "encoders", "itmeetsal", "metrics"):
+for room in ("training", "runs", "encoders", "itmeetsal", "amid", "metrics"):
     module = importlib.import_module("kit." + room)
     for part in pkgutil.iter_modules(getattr(module, "__path__", [])):
         importlib.import_module(f"kit.{{room}}.{{part.name}}")
 import kit.data.flickr8k, kit.data.features, kit.data.scenes
+import kit.data.clip_batches, kit.data.clip_folder, kit.data.clip_input, kit.data.clips
+import kit.data.dialogues, kit.data.log_mel, kit.data.shared_bits, kit.data.sounding_actions
 
 from kit.itmeetsal.method import Config
 from kit.itmeetsal.run import train
 config = Config(dim=8, word_dim=4, lstm_units=4, epochs=1, batch_size=16)
-records = list(train(kit.data.scenes.scenes(images=40, size=32), config, sys.argv[1]))
-print(len(records), kit.runs.load(sys.argv[1]).encode_texts(["a red circle"]).shape)
+run = sys.argv[1] + "/itmeetsal"
+records = list(train(kit.data.scenes.scenes(images=40, size=32), config, run))
+print(len(records), kit.runs.load(run).encode_texts(["a red circle"]).shape)
+{AMID}
 """
 
 
@@ -58,7 +88,7 @@ def python(code: str, *arguments: str) -> str:
 
 
 def test_a_bare_gpu_machine_can_train_and_evaluate(tmp_path: Path) -> None:
-    assert python(BARE, str(tmp_path / "run")).endswith("torch.Size([1, 8])\n")
+    assert python(BARE, str(tmp_path)).endswith("torch.Size([1, 8])\n2\n")
 
 
 def test_import_kit_takes_no_time_and_brings_nothing() -> None:
@@ -87,12 +117,16 @@ config = Config(dim=8, word_dim=4, lstm_units=4, epochs=1, batch_size=16)
 images = ImageInput(weights=weights, frozen=True)
 assert list(train(scenes(images=40, size=32), config, sys.argv[1] + "/run", images=images))
 kit.runs.load(sys.argv[1] + "/run").encode_texts(["a red circle"])
-print([name for name in ("torchvision", "timm", "scipy", "sklearn", "umap") if name in sys.modules])
 """
+SLOW = "torchvision timm scipy sklearn umap librosa".split()  # noqa: SIM905
+LOADED = f"\nprint([name for name in {SLOW} if name in sys.modules])"
 
 
-def test_the_scenes_path_brings_none_of_the_slow_libraries(tmp_path: Path) -> None:
-    assert python(SCENES, str(tmp_path)).splitlines()[-1] == "[]"
+@pytest.mark.parametrize("path", [SCENES, AMID], ids=["scenes", "amid"])
+def test_a_run_of_small_networks_brings_none_of_the_slow_libraries(
+    path: str, tmp_path: Path
+) -> None:
+    assert python(path + LOADED, str(tmp_path)).splitlines()[-1] == "[]"
 
 
 def imported(file: Path) -> Iterator[str]:

@@ -8,13 +8,28 @@ from pathlib import Path
 
 import pytest
 
-from kit.itmeetsal import losses, method
+import kit.amid.config
+import kit.amid.losses
+import kit.amid.method
+import kit.amid.weights
+import kit.itmeetsal.losses
+from kit.itmeetsal import method
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, flags=re.S)
-MAP = re.findall(r"^\| ([\d, ]+)" + r" \| ([^|]+)" * 4 + r" \|$", TEXT, flags=re.M)
-TESTS = "".join(path.read_text() for path in (ROOT / "tests" / "itmeetsal").glob("test_*.py"))
+ROW = re.compile(r"^\| ([\d, ]+)" + r" \| ([^|]+)" * 4 + r" \|$", flags=re.M)
+MAPS = {
+    paper: ROW.findall(TEXT.partition(f"## The equations of {heading}")[2].partition("\n## ")[0])
+    for paper, heading in (("itmeetsal", "ITMeetsAL"), ("amid", "AMID"))
+}
+ROOMS = {"itmeetsal": [kit.itmeetsal.losses], "amid": [kit.amid.losses, kit.amid.weights]}
+MAPPED = {"itmeetsal": list(range(1, 15)), "amid": [4, 7, 8, 9, *range(11, 17)]}
+
+
+def cells(link: str) -> dict[str, str]:
+    notebook = json.loads((ROOT / link).read_text(encoding="utf-8"))
+    return {cell["id"]: "".join(cell["source"]) for cell in notebook["cells"]}
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
@@ -26,21 +41,34 @@ def test_code_runs_as_printed(
     assert capsys.readouterr().out
 
 
-def test_equation_map_leads_from_each_equation_to_function_tests_and_cell() -> None:
-    mapped = [int(number) for row in MAP for number in row[0].split(",")]
-    assert mapped == list(range(1, 15))
-    for numbers, functions, *tests, place in MAP:
+@pytest.mark.parametrize("paper", MAPS)
+def test_equation_map_leads_from_each_equation_to_function_tests_and_cell(paper: str) -> None:
+    mapped = [int(number) for row in MAPS[paper] for number in row[0].split(",")]
+    assert mapped == MAPPED[paper]
+    written = "".join(path.read_text() for path in (ROOT / "tests" / paper).glob("test_*.py"))
+    for numbers, functions, *tests, place in MAPS[paper]:
         ((link, cell),) = re.findall(r"\]\((\S+)\) `(\S+)`", place)
-        cells = {
-            c["id"]: "".join(c["source"]) for c in json.loads((ROOT / link).read_text())["cells"]
-        }
-        assert all(name in cells[cell] for name in re.findall(r"`(\w+)`", functions)), cell
+        assert all(name in cells(link)[cell] for name in re.findall(r"`(\w+)`", functions)), cell
         first, last = numbers.split(", ")[0], numbers.split(", ")[-1]
-        for function in re.findall(r"`(\w+)`", functions):
-            named = re.findall(r"\d+", getattr(losses, function).__doc__.splitlines()[0])
-            assert {first, last} <= set(named), function
+        for name in re.findall(r"`(\w+)`", functions):
+            (room,) = (room for room in ROOMS[paper] if hasattr(room, name))
+            told = getattr(room, name).__doc__.splitlines()[0] + (room.__doc__.splitlines()[0])
+            assert {first, last} <= set(re.findall(r"\d+", told)), name
         for test in re.findall(r"`(\w+)`", " ".join(tests)):
-            assert f"def {test}(" in TESTS, test
+            assert f"def {test}(" in written, test
+
+
+def test_theory_stands_in_the_cells_that_the_readme_names() -> None:
+    told = TEXT.partition("The rest is theory")[2].partition("\n## ")[0]
+    places = re.split(r"\[0\d\]\((\S+)\)", told)
+    named = {
+        (link, cell)
+        for link, words in zip(places[1::2], places[2::2], strict=True)
+        for cell in re.findall(r"`([\w-]+)`", words)
+    }
+    assert len(named) == 6
+    for link, cell in named:
+        assert cell in cells(link), cell
 
 
 def test_algorithm_and_presets_are_where_the_readme_says() -> None:
@@ -48,6 +76,9 @@ def test_algorithm_and_presets_are_where_the_readme_says() -> None:
     assert hasattr(method.ITMeetsAL, "generator_terms")
     assert callable(method.discriminator_terms)
     assert {"paper", "separate", "literal"} <= set(method.PRESETS)
+    for name in ("turns", "prediction_terms", "distillation_terms", "discriminator_terms"):
+        assert hasattr(kit.amid.method.AMID, name)
+    assert {"video", "emotion"} <= set(kit.amid.config.PRESETS)
 
 
 def test_files_named_are_there() -> None:

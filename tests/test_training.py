@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -19,6 +19,7 @@ from kit.training import (
     fit,
     gradient_map,
     scale_learning_rates,
+    to_device,
     with_progress,
 )
 
@@ -50,6 +51,81 @@ def test_batch_is_encoded_once_a_step_and_epochs_are_framed() -> None:
     assert [type(r) for r in records] == [Step, Step, Step, Epoch] * 2
     assert [r.progress.step for r in records] == [1, 2, 3, 0] * 2
     assert [r.progress.epoch for r in records] == [0, 0, 0, 1, 1, 1, 1, 2]
+
+
+def test_a_step_ends_once_all_turns_have_moved() -> None:
+    class Counting(ToyMethod):
+        def end_step(self, epoch: int, z: Hidden, batch: Numbers) -> None:
+            self.events.append(f"step of {epoch}")
+            assert z.h is self.last
+            assert torch.equal(batch.x, next(expected).x)
+            self.at_end = states(self)
+
+        def encode(self, batch: Numbers) -> Hidden:
+            z = super().encode(batch)
+            self.last = z.h
+            return z
+
+    expected = (batch for epoch in range(2) for batch in ToyLoader(2).epoch(epoch))
+    method = Counting(judge_every=1)
+    before = states(method)
+    for record in fit(method, ToyLoader(2), epochs=2):
+        if isinstance(record, Step):
+            after = states(method)
+            for name in ("encoder", "judge"):
+                assert same(after[name], method.at_end[name]), name
+                assert not same(after[name], before[name]), name
+            before = after
+    assert method.events == [
+        event
+        for epoch in range(2)
+        for event in (f"begin {epoch}", *[f"step of {epoch}"] * 2, f"end {epoch}")
+    ]
+
+
+def test_a_step_that_is_not_finite_does_not_end() -> None:
+    class Counting(ToyMethod):
+        def end_step(self, epoch: int, z: Hidden, batch: Numbers) -> None:
+            self.events.append("step")
+
+    method = Counting(broken=2)
+    with pytest.raises(FloatingPointError):
+        list(fit(method, ToyLoader(3), epochs=1))
+    assert method.events == ["begin 0", "step"]
+
+
+class Mixed(NamedTuple):
+    """A batch with dictionaries, one of them empty."""
+
+    x: torch.Tensor
+    by_name: dict[str, torch.Tensor]
+    lengths: dict[str, torch.Tensor]
+
+
+def test_a_batch_moves_with_its_dictionaries() -> None:
+    batch = Mixed(torch.ones(2), {"a": torch.ones(3), "b": torch.zeros(1, dtype=torch.long)}, {})
+    moved = to_device(batch, torch.device("meta"))
+    assert type(moved) is Mixed
+    assert {part.device.type for part in (moved.x, *moved.by_name.values())} == {"meta"}
+    assert [*moved.by_name] == ["a", "b"]
+    assert moved.by_name["b"].dtype == torch.long
+    assert moved.lengths == {}
+    here = to_device(batch, torch.device("cpu"))
+    assert here.by_name["a"] is batch.by_name["a"]
+
+
+def test_batches_with_dictionaries_are_trained_on() -> None:
+    class Loader(ToyLoader):
+        def epoch(self, epoch: int, *, skip: int = 0) -> Any:
+            batches = super().epoch(epoch, skip=skip)
+            return (Mixed(batch.x, {"a": batch.x}, {}) for batch in batches)
+
+    trained = []
+    for loader in (ToyLoader(), Loader()):
+        method = ToyMethod()
+        list(fit(method, loader, epochs=1))
+        trained.append(copied(method.networks.state_dict()))
+    assert same(*trained)
 
 
 def test_records_hold_terms_meters_means_and_alarms() -> None:

@@ -93,6 +93,9 @@ class ToyMethod:
     def alarms(self, means: Mapping[str, float]) -> tuple[str, ...]:
         return ("the features are large",) if means["norm"] > 1e3 else ()
 
+    def end_step(self, epoch: int, z: Hidden, batch: Numbers) -> None:
+        """Count nothing."""
+
     def end_epoch(self, epoch: int) -> None:
         self.events.append(f"end {epoch}")
 

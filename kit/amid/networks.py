@@ -1,4 +1,4 @@
-"""The networks of AMID beside the extractors: teacher, auxiliary head, classifier, D1 and D2.
+"""The networks of AMID: student, teacher, the heads of modalities, D1 and D2.
 
 Every activation of a trained network is LeakyReLU, as Table 1's caption says of all methods. No
 batch norm in the discriminators: they see teacher and student apart, and statistics would mix.
@@ -8,8 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+
+from kit.data.clip_input import encode, feature_dims
+from kit.data.clips import ClipBatch
 
 NEGATIVE_SLOPE = 0.01  # torch's own; the paper names none
 
@@ -35,15 +40,68 @@ def teacher_network(target_dim: int, auxiliary_dims: Sequence[int], *, dim: int)
     return _layers(target_dim + sum(auxiliary_dims), dim, dim)
 
 
-def auxiliary_head(auxiliary_dims: Sequence[int], *, dim: int) -> nn.Module:
-    """A of Equation 9: the auxiliary features as they are where they fit, else brought to `dim`.
+def modality_head(feature_dims: Sequence[int], *, dim: int) -> nn.Module:
+    """S, or A of Equation 9: a modality's feature as it is where it fits, else brought to `dim`.
 
-    One fixed extractor of the right width needs no head: L_MIa then moves the teacher alone.
+    Several modalities come side by side. One fixed extractor of the right width needs no head:
+    L_MIa then moves the teacher alone.
+
+    Args:
+        feature_dims: width of each modality's feature, at least one.
+        dim: width of the shared space.
+
+    Returns:
+        (batch, sum of feature_dims) -> (batch, dim).
+
+    Raises:
+        ValueError: no modality, a width below 1.
+
     """
-    _check_widths("auxiliary_head", [dim, *auxiliary_dims])
-    if list(auxiliary_dims) == [dim]:
+    if len(feature_dims) == 0:
+        raise ValueError("modality_head: expected at least one modality, got none")
+    _check_widths("modality_head", [dim, *feature_dims])
+    if list(feature_dims) == [dim]:
         return nn.Identity()
-    return nn.Linear(sum(auxiliary_dims), dim)
+    return nn.Linear(sum(feature_dims), dim)
+
+
+def student(target: nn.ModuleDict, *, dim: int) -> nn.ModuleDict:
+    """S: the target modalities' extractors and, if they need one, their head.
+
+    Args:
+        target: `ClipEncoder` by modality.
+        dim: width of the shared space.
+
+    """
+    head = modality_head(feature_dims(target), dim=dim)
+    return nn.ModuleDict({"target": target, "target_head": head})
+
+
+def full_modality_model(
+    target: nn.ModuleDict, auxiliary: nn.ModuleDict, *, dim: int
+) -> nn.ModuleDict:
+    """M: the student, the auxiliary modalities' extractors, and the teacher on both."""
+    networks = student(target, dim=dim)
+    networks["auxiliary"] = auxiliary
+    networks["teacher"] = teacher_network(dim, feature_dims(auxiliary), dim=dim)
+    return networks
+
+
+def student_features(networks: nn.ModuleDict, batch: ClipBatch) -> Tensor:
+    """S of a batch: (batch, dim)."""
+    features: Tensor = networks["target_head"](_side_by_side(networks["target"], batch))
+    return features
+
+
+def extracted_auxiliary(networks: nn.ModuleDict, batch: ClipBatch) -> Tensor:
+    """What the auxiliary extractors give: (batch, sum of their widths)."""
+    return _side_by_side(networks["auxiliary"], batch)
+
+
+def teacher_features(networks: nn.ModuleDict, student: Tensor, extracted: Tensor) -> Tensor:
+    """M of the student's features, with their graph, beside the auxiliary ones: (batch, dim)."""
+    features: Tensor = networks["teacher"](torch.cat([student, extracted], 1))
+    return features
 
 
 def sample_discriminator(dim: int) -> nn.Sequential:
@@ -66,6 +124,10 @@ def class_discriminator(dim: int) -> nn.Sequential:
     """
     _check_dim("class_discriminator", dim, 4)
     return _layers(dim, dim // 2, dim // 4, 1).append(nn.Flatten(0))
+
+
+def _side_by_side(encoders: Any, batch: ClipBatch) -> Tensor:
+    return torch.cat(encode(encoders, batch), 1)
 
 
 def _layers(*widths: int) -> nn.Sequential:

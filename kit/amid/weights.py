@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -9,6 +11,39 @@ from torch.nn import functional as F
 from kit.checks import check_labels, check_matrices
 
 MOMENTUM = 0.9
+
+
+def expected_classmates(class_counts: Sequence[int], batch_size: int) -> float:
+    """How many samples of a batch have a classmate in it, on average: d of Equations 12 and 13.
+
+    batch_size x sum of p_c (1 - (1 - p_c)^(batch_size - 1)): a constant, "set by the frequency of
+    the data with samples of the same classes". A batch's own number would make two samples weigh as
+    much as sixteen.
+
+    Args:
+        class_counts: training samples of each class.
+        batch_size: samples of a batch.
+
+    Returns:
+        A number in 0..batch_size.
+
+    Raises:
+        ValueError: no sample, a negative count, a batch size below 2.
+
+    >>> expected_classmates([5, 5], batch_size=2)  # two samples, of one class every other time
+    1.0
+
+    """
+    if len(class_counts) == 0 or min(class_counts) < 0 or sum(class_counts) == 0:
+        raise ValueError(
+            "expected_classmates: expected class_counts of at least 0 and not all 0, "
+            f"got {list(class_counts)}"
+        )
+    if batch_size < 2:
+        raise ValueError(f"expected_classmates: batch_size must be at least 2, got {batch_size}")
+    total = sum(class_counts)
+    shares = [count / total for count in class_counts]
+    return batch_size * sum(p * (1 - (1 - p) ** (batch_size - 1)) for p in shares)
 
 
 class AdversaryWeights(nn.Module):

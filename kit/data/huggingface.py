@@ -1,4 +1,4 @@
-"""Any Hugging Face dataset with pictures and captions as a `Corpus`."""
+"""Any Hugging Face dataset with pictures and captions as a `Corpus`; opening and splitting any."""
 
 from __future__ import annotations
 
@@ -93,18 +93,19 @@ def from_dataset(
     if split_column is not None and shares is not None:
         raise ValueError("from_dataset: expected split_column or shares, got both")
     columns = [captions] if isinstance(captions, str) else list(captions)
-    parts = _open(source)
+    parts = open_dataset("from_dataset", source)
     if split_column is None and shares is None:
-        parts = _named_splits(parts)
+        parts = named_splits("from_dataset", parts)
     needed = [image, *columns] + ([] if split_column is None else [split_column])
-    table = _one_table(parts, image, needed)
+    parts = with_columns("from_dataset", parts, needed)
+    table = one_table("from_dataset", _with_encoded_pictures(parts, image))
     notes: list[str] = []
     if split_column is not None:
-        rows, notes = _rows_by_word(table[split_column], split_column)
+        rows, notes = rows_by_word(table[split_column], split_column)
     elif shares is not None:
         rows = _rows_by_share(len(table), shares, seed)
     else:
-        rows = _rows_by_part(parts)
+        rows = rows_by_part(parts)
 
     used = sorted(row for part in rows.values() for row in part)
     sentences = _captions(table, columns)
@@ -128,8 +129,17 @@ def from_dataset(
     return Corpus("dataset", train, validation, test, tuple(notes))
 
 
-def _open(source: Any) -> dict[str, Dataset]:
-    """The parts of a dataset by name; one without parts is called ``all``."""
+def open_dataset(function: str, source: Any) -> dict[str, Dataset]:
+    """The parts of a dataset by name; one without parts is called ``all``.
+
+    Args:
+        function: who asks, for the message.
+        source: what `from_dataset` takes.
+
+    Raises:
+        ValueError: a source that cannot be read.
+
+    """
     from datasets import Dataset, DatasetDict, load_dataset, load_from_disk
     from datasets.exceptions import DatasetsError
 
@@ -145,48 +155,68 @@ def _open(source: Any) -> dict[str, Dataset]:
         else:
             opened = load_dataset(str(source))
     except (OSError, ValueError, TypeError, DatasetsError) as error:
-        raise ValueError(f"from_dataset: {source}: no dataset that can be read: {error}") from error
+        raise ValueError(f"{function}: {source}: no dataset that can be read: {error}") from error
     return dict(opened) if isinstance(opened, DatasetDict) else {"all": opened}
 
 
-def _named_splits(parts: Mapping[str, Dataset]) -> dict[str, Dataset]:
+def named_splits(function: str, parts: Mapping[str, Dataset]) -> dict[str, Dataset]:
+    """The parts that are called like the three splits.
+
+    Raises:
+        ValueError: a split without its part, or with two.
+
+    """
     named = {}
     for split, spellings in SPLIT_NAMES.items():
         there = [name for name in spellings if name in parts]
         if len(there) != 1:
             raise ValueError(
-                f"from_dataset: expected one split called {' or '.join(spellings)}, "
-                f"got {', '.join(parts)}; else name a split_column, or give shares"
+                f"{function}: expected one split called {' or '.join(spellings)}, "
+                f"got {', '.join(parts)}; else name a split_column, or draw the splits"
             )
         named[split] = parts[there[0]]
     return named
 
 
-def _one_table(parts: Mapping[str, Dataset], image: str, needed: Sequence[str]) -> Dataset:
-    """All rows, one part after the other, with the needed columns; pictures stay encoded."""
-    from datasets import Image as ImageColumn
-    from datasets import concatenate_datasets
+def with_columns(
+    function: str, parts: Mapping[str, Dataset], needed: Sequence[str]
+) -> dict[str, Dataset]:
+    """The parts with the needed columns and no others.
 
-    tables = []
+    Raises:
+        ValueError: a part that lacks one.
+
+    """
     for name, part in parts.items():
         absent = [column for column in needed if column not in part.column_names]
         if absent:
             raise ValueError(
-                f"from_dataset: {name}: expected the columns {', '.join(needed)}, missing "
+                f"{function}: {name}: expected the columns {', '.join(needed)}, missing "
                 f"{', '.join(absent)}; there are {', '.join(part.column_names)}"
             )
-        try:
-            table = part.select_columns(list(dict.fromkeys(needed)))
-            tables.append(table.cast_column(image, ImageColumn(decode=False)))
-        except (TypeError, ValueError, NotImplementedError) as error:
-            raise ValueError(
-                f"from_dataset: {name}: column {image!r} must hold pictures, their bytes or paths, "
-                f"got {part.features[image]}"
-            ) from error
-    return concatenate_datasets(tables)
+    columns = list(dict.fromkeys(needed))
+    return {name: part.select_columns(columns) for name, part in parts.items()}
 
 
-def _rows_by_part(parts: Mapping[str, Dataset]) -> dict[str, list[int]]:
+def one_table(function: str, parts: Mapping[str, Dataset]) -> Dataset:
+    """All rows, one part after the other.
+
+    Raises:
+        ValueError: parts whose columns are of different types.
+
+    """
+    from datasets import concatenate_datasets
+
+    try:
+        return concatenate_datasets(list(parts.values()))
+    except ValueError as error:
+        raise ValueError(
+            f"{function}: expected {', '.join(parts)} to have columns of the same types: {error}"
+        ) from error
+
+
+def rows_by_part(parts: Mapping[str, Dataset]) -> dict[str, list[int]]:
+    """The rows of each part in `one_table`."""
     rows, start = {}, 0
     for name, part in parts.items():
         rows[name] = list(range(start, start + len(part)))
@@ -194,8 +224,8 @@ def _rows_by_part(parts: Mapping[str, Dataset]) -> dict[str, list[int]]:
     return rows
 
 
-def _rows_by_word(words: Sequence[str], column: str) -> tuple[dict[str, list[int]], list[str]]:
-    """The rows of each split, and a note on words that name none."""
+def rows_by_word(words: Sequence[str], column: str) -> tuple[dict[str, list[int]], list[str]]:
+    """The rows of each split by the words of a column, and a note on words that name none."""
     words = list(words)
     rows = {
         split: [row for row, word in enumerate(words) if word in spellings]
@@ -206,6 +236,22 @@ def _rows_by_word(words: Sequence[str], column: str) -> tuple[dict[str, list[int
     return rows, [
         f"{count} rows with {column} {word!r} are not used" for word, count in others.items()
     ]
+
+
+def _with_encoded_pictures(parts: Mapping[str, Dataset], image: str) -> dict[str, Dataset]:
+    """The parts, their pictures not decoded."""
+    from datasets import Image as ImageColumn
+
+    encoded = {}
+    for name, part in parts.items():
+        try:
+            encoded[name] = part.cast_column(image, ImageColumn(decode=False))
+        except (TypeError, ValueError, NotImplementedError) as error:
+            raise ValueError(
+                f"from_dataset: {name}: column {image!r} must hold pictures, their bytes or paths, "
+                f"got {part.features[image]}"
+            ) from error
+    return encoded
 
 
 def _rows_by_share(

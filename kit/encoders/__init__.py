@@ -1,1 +1,5 @@
-"""Encoders: a modality in, a feature vector out (``image``, ``text``); ``weights`` loads a file."""
+"""Encoders: a modality in, a feature vector out.
+
+``image`` and ``text`` are ITMeetsAL's, ``video``, ``audio`` and ``sequence`` AMID's; ``weights``
+loads a file, ``pretraining`` makes one for the small image network.
+"""

@@ -9,6 +9,7 @@ from kit.exercises.amid_ablation import check_same_class_cosine
 from kit.exercises.amid_adversaries import check_adversarial_loss
 from kit.exercises.amid_classes import check_accuracy_by_class
 from kit.exercises.amid_information import check_mutual_information, check_pair_probabilities
+from kit.exercises.amid_training import check_warm_up_loss
 from kit.exercises.itmeetsal import (
     check_discriminator_loss,
     check_hardest_negative,
@@ -30,4 +31,5 @@ __all__ = [
     "check_softened_divergence",
     "check_two_class_entropy",
     "check_verdict",
+    "check_warm_up_loss",
 ]

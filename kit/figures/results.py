@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,6 +28,37 @@ class ResultRow:
     values: Sequence[float | None]
     from_paper: bool = False
     spreads: Sequence[float | None] | None = None
+
+    @classmethod
+    def over_seeds(cls, label: str, runs: Sequence[Sequence[float | None]]) -> ResultRow:
+        """A line from several seeds: mean and standard deviation of each column.
+
+        Args:
+            label: what was measured; how many seeds is added to it.
+            runs: (seeds, columns) numbers, None where there is none in any seed.
+
+        Raises:
+            ValueError: no seed, seeds of different lengths, a number that only some seeds have.
+
+        >>> ResultRow.over_seeds("AMID", [[70.0, None], [74.0, None]])
+        ... # doctest: +NORMALIZE_WHITESPACE
+        ResultRow(label='AMID, 2 seeds', values=[72.0, None], from_paper=False,
+                  spreads=[2.8284271247461903, None])
+
+        """
+        if not runs or len({len(run) for run in runs}) > 1:
+            raise ValueError(
+                "ResultRow.over_seeds: expected at least one seed, all with as many numbers, "
+                f"got {[len(run) for run in runs]}"
+            )
+        columns = [[one for one in column if one is not None] for column in zip(*runs, strict=True)]
+        if any(0 < len(column) < len(runs) for column in columns):
+            raise ValueError(f"ResultRow.over_seeds: {label!r}: a column lacks some of the seeds")
+        means = [statistics.fmean(column) if column else None for column in columns]
+        if len(runs) == 1:
+            return cls(f"{label}, 1 seed", means)
+        spreads = [statistics.stdev(column) if len(column) > 1 else None for column in columns]
+        return cls(f"{label}, {len(runs)} seeds", means, spreads=spreads)
 
 
 def results_table(

@@ -352,6 +352,9 @@ class ITMeetsAL:
             )
         return tuple(said)
 
+    def end_step(self, epoch: int, z: SharedFeatures, batch: PairBatch) -> None:
+        """Nothing is counted."""
+
     def end_epoch(self, epoch: int) -> None:
         """Nothing comes between epochs."""
 

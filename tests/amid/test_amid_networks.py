@@ -1,4 +1,4 @@
-"""Teacher, auxiliary head and discriminators: widths, activations, empty batches."""
+"""Student, teacher, heads and discriminators: widths, activations, who reads what."""
 
 from __future__ import annotations
 
@@ -6,14 +6,21 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from amid_cases import batch, encoder
 from torch import nn
 
 from kit.amid.networks import (
-    auxiliary_head,
     class_discriminator,
+    extracted_auxiliary,
+    full_modality_model,
+    modality_head,
     sample_discriminator,
+    student,
+    student_features,
+    teacher_features,
     teacher_network,
 )
+from kit.data.clips import ClipBatch
 
 
 def widths(network: nn.Module) -> list[tuple[int, int]]:
@@ -54,17 +61,70 @@ def test_discriminators_give_one_logit_a_feature(
 
 
 def test_an_auxiliary_feature_of_the_right_width_stays_as_it_is() -> None:
-    assert isinstance(auxiliary_head([512], dim=512), nn.Identity)
-    assert widths(auxiliary_head([768, 768], dim=768)) == [(1536, 768)]
-    assert widths(auxiliary_head([256], dim=512)) == [(256, 512)]
+    assert isinstance(modality_head([512], dim=512), nn.Identity)
+    assert widths(modality_head([768, 768], dim=768)) == [(1536, 768)]
+    assert widths(modality_head([256], dim=512)) == [(256, 512)]
+
+
+def model(*, dim: int = 8, seen: tuple[int, ...] = (9,)) -> nn.ModuleDict:
+    """Targets of these widths, read from the same clips, and two auxiliary modalities."""
+    target = nn.ModuleDict({f"seen{i}": encoder(6, width) for i, width in enumerate(seen)})
+    auxiliary = nn.ModuleDict({"heard": encoder(5, 7), "felt": encoder(6, 4)})
+    return full_modality_model(target, auxiliary, dim=dim)
+
+
+def clips(of: nn.ModuleDict) -> ClipBatch:
+    given = batch()
+    seen = given.modalities["seen"]
+    return given._replace(
+        modalities={"heard": given.modalities["heard"], "felt": seen}
+        | {name: seen + place for place, name in enumerate(of["target"])}
+    )
+
+
+def test_the_student_is_its_targets_side_by_side_and_a_head_if_they_need_one() -> None:
+    for seen, head in (((9,), [(9, 8)]), ((3, 5), [(8, 8)]), ((4, 9), [(13, 8)]), ((8,), [])):
+        networks = model(seen=seen).eval()
+        assert widths(networks["target_head"]) == head
+        given = clips(networks)
+        extracted = [
+            encoder_(given.modalities[name]) for name, encoder_ in networks["target"].items()
+        ]
+        features = student_features(networks, given)
+        assert features.shape == (5, 8)
+        torch.testing.assert_close(features, networks["target_head"](torch.cat(extracted, 1)))
+    assert student(networks["target"], dim=8).keys() == {"target", "target_head"}
+
+
+def test_the_teacher_reads_the_students_features_and_the_auxiliary_ones_in_this_order() -> None:
+    networks = model().eval()
+    assert networks.keys() == {"target", "target_head", "auxiliary", "teacher"}
+    assert widths(networks["teacher"]) == [(8 + 7 + 4, 8), (8, 8)]
+    given = clips(networks)
+    heard, felt = (
+        networks["auxiliary"][name](given.modalities[name]) for name in ("heard", "felt")
+    )
+    extracted = extracted_auxiliary(networks, given)
+    torch.testing.assert_close(extracted, torch.cat([heard, felt], 1))
+    features = student_features(networks, given)
+    found = teacher_features(networks, features, extracted)
+    torch.testing.assert_close(found, networks["teacher"](torch.cat([features, heard, felt], 1)))
+    (gradient,) = torch.autograd.grad(found.sum(), features)
+    assert gradient.abs().sum() > 0  # with its graph: the teacher's terms train the student
+
+
+def test_features_of_a_width_that_happens_to_fit_need_no_head_only_if_alone() -> None:
+    assert isinstance(modality_head([8], dim=8), nn.Identity)
+    assert widths(modality_head([4, 4], dim=8)) == [(8, 8)]
 
 
 @pytest.mark.parametrize(
     ("build", "message"),
     [
+        (lambda: modality_head([], dim=8), r"^modality_head: expected at least one modality, got"),
         (lambda: teacher_network(8, [], dim=8), r"teacher_network: expected at least one auxil"),
         (lambda: teacher_network(8, [0], dim=8), r"teacher_network: .* at least 1, got \[8, 8, 0"),
-        (lambda: auxiliary_head([8], dim=0), r"auxiliary_head: .* at least 1, got \[0, 8\]"),
+        (lambda: modality_head([8], dim=0), r"modality_head: .* at least 1, got \[0, 8\]"),
         (lambda: sample_discriminator(7), r"sample_discriminator: dim must be at least 8, got 7"),
         (lambda: class_discriminator(3), r"class_discriminator: dim must be at least 4, got 3"),
     ],

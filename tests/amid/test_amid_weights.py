@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from kit.amid.weights import AdversaryWeights
+from kit.amid.weights import AdversaryWeights, expected_classmates
 
 ONE = torch.eye(4)
 
@@ -115,3 +117,50 @@ def test_no_gradient_comes_of_watching() -> None:
 def test_errors_are_named(wrong: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         AdversaryWeights().watch(*wrong)
+
+
+# ---- d of Equations 12 and 13
+
+
+def mean_over_all_batches(class_counts: Sequence[int], batch_size: int) -> float:
+    """Each batch of labels that can be drawn, with its probability, and its w counted."""
+    total = 0.0
+    for labels in product(range(len(class_counts)), repeat=batch_size):
+        probability = math.prod(class_counts[label] / sum(class_counts) for label in labels)
+        total += probability * sum(labels.count(label) > 1 for label in labels)
+    return total
+
+
+@pytest.mark.parametrize("class_counts", [[1], [5, 5], [1, 2, 3], [7, 0, 1], [2, 9, 4, 1]])
+@pytest.mark.parametrize("batch_size", [2, 3, 6])
+def test_expected_classmates_are_the_mean_over_all_batches(
+    class_counts: list[int], batch_size: int
+) -> None:
+    found = expected_classmates(class_counts, batch_size)
+    assert found == pytest.approx(mean_over_all_batches(class_counts, batch_size), rel=1e-12)
+
+
+def test_expected_classmates_of_the_papers_datasets() -> None:
+    equal = expected_classmates([96] * 51, 16)
+    assert equal == pytest.approx(16 * (1 - (50 / 51) ** 15), rel=1e-12)
+    assert f"{equal:.2f}" == "4.11"
+    assert expected_classmates([1103, 1636, 1084, 1708], 128) == pytest.approx(128)  # IEMOCAP
+    assert expected_classmates([3], 4) == 4  # one class: all are classmates
+    many = expected_classmates([1] * 10**6, 2)
+    assert many == pytest.approx(2e-6, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("class_counts", "batch_size", "message"),
+    [
+        ([], 4, r"^expected_classmates: expected class_counts .* not all 0, got \[\]$"),
+        ([0, 0], 4, r"not all 0, got \[0, 0\]$"),
+        ([3, -1], 4, r"expected class_counts of at least 0 and not all 0, got \[3, -1\]$"),
+        ([3, 1], 1, r"^expected_classmates: batch_size must be at least 2, got 1$"),
+    ],
+)
+def test_counts_that_say_nothing_are_refused(
+    class_counts: list[int], batch_size: int, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        expected_classmates(class_counts, batch_size)

@@ -158,3 +158,23 @@ def test_figures_and_tables_import_without_torch_and_the_heavy_libraries() -> No
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_line_over_seeds() -> None:
+    row = ResultRow.over_seeds("AMID", [[1.0, None], [2.0, None], [6.0, None]])
+    assert (row.label, row.values, row.spreads) == ("AMID, 3 seeds", [3.0, None], [7**0.5, None])
+    once = ResultRow.over_seeds("AMID", [[1.0, None]])
+    assert (once.label, once.values, once.spreads) == ("AMID, 1 seed", [1.0, None], None)
+
+
+@pytest.mark.parametrize(
+    ("runs", "message"),
+    [
+        ([], r"at least one seed, .* got \[\]"),
+        ([[1.0], [1.0, 2.0]], r"as many numbers, got \[1, 2\]"),
+        ([[1.0], [None]], r"'AMID': a column lacks some of the seeds"),
+    ],
+)
+def test_a_line_over_seeds_refuses(runs: list[list[float | None]], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ResultRow.over_seeds("AMID", runs)

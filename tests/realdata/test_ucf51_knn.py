@@ -9,9 +9,12 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from sklearn.neighbors import KNeighborsClassifier
 
+from kit.amid.losses import has_classmate
+from kit.amid.weights import expected_classmates
 from kit.metrics import evaluate_knn
 
 pytestmark = pytest.mark.realdata
@@ -85,3 +88,17 @@ def test_nearest_neighbour_by_cosine(
     brute = KNeighborsClassifier(1, metric="cosine", algorithm="brute").fit(gallery, gallery_labels)
     accuracy = brute.score(queries, query_labels)
     assert scores.recall[1] == pytest.approx(100 * accuracy)
+
+
+def test_four_of_sixteen_have_a_classmate_and_one_batch_in_fourteen_has_none(
+    split: tuple[Clips, Clips],
+) -> None:
+    """D of Equations 12 and 13 on this split, and how often D2 has nothing to judge."""
+    classes = np.unique([clip.parent.name for clip in split[0]], return_inverse=True)[1]
+    counts = np.bincount(classes).tolist()
+    assert f"{expected_classmates(counts, 16):.2f}" == "4.17"
+    draw = np.random.default_rng(0)
+    drawn = torch.from_numpy(classes[draw.integers(len(classes), size=(20_000, 16))])
+    mates = torch.tensor([int(has_classmate(labels).sum()) for labels in drawn])
+    assert mates.double().mean().item() == pytest.approx(4.17, abs=0.05)
+    assert (mates == 0).double().mean().item() == pytest.approx(0.07, abs=0.005)

@@ -1,0 +1,166 @@
+"""AMID against lower bounds: its loss, and a whole step against a student that learns alone.
+
+1. `mutual_information_loss`, forward and backward, at 1,024 x 512, against SupConLoss of
+   pytorch-metric-learning on the same tensors. Goal: faster.
+2. One step of AMID (one forward pass, both turns, all optimisers) against the forward pass,
+   backward pass and optimiser step of the bare student: R(2+1)D-18 at 8 x 56 x 56 with auxiliary
+   vectors of 512, and the small networks at 8 x 32 x 32 with a fixed small audio network. Batch 16.
+   Goal: at most 1.10.
+
+Each line has the ratio of medians of runs taken in turn, the largest tensor of the loss in units of
+(batch, batch), and how many threads there were.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from pytorch_metric_learning.losses import SupConLoss
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import SGD
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from kit.amid.config import video
+from kit.amid.losses import mutual_information_loss
+from kit.amid.method import AMID
+from kit.data.clip_input import ClipInput, ClipKind, clip_encoders
+from kit.data.clips import ClipBatch
+from kit.encoders.audio import SmallAudio
+from kit.training import Step, fit
+
+BATCH, WIDTH, CLASSES = 1024, 512, 51
+
+
+class LargestTensor(TorchDispatchMode):
+    """Notes the largest tensor that any operation returns."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        result = function(*args, **(kwargs or {}))
+        for one in result if isinstance(result, tuple | list) else (result,):
+            if isinstance(one, Tensor):
+                self.elements = max(self.elements, one.numel())
+        return result
+
+
+def seconds(run: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def ratio(ours: Callable[[], object], reference: Callable[[], object], runs: int) -> str:
+    """Medians of runs in turn, after one of each that is not counted."""
+    ours(), reference()
+    taken = [(seconds(ours), seconds(reference)) for _ in range(runs)]
+    mine, theirs = (statistics.median(column) for column in zip(*taken, strict=True))
+    return f"ratio {mine / theirs:.2f} ({1e3 * mine:.1f} ms over {1e3 * theirs:.1f} ms"
+
+
+def loss_against_supcon() -> None:
+    generator = torch.Generator().manual_seed(0)
+    teacher, student = (
+        torch.randn(BATCH, WIDTH, generator=generator, requires_grad=True) for _ in range(2)
+    )
+    labels = torch.randint(CLASSES, (BATCH,), generator=generator)
+    supcon = SupConLoss(temperature=0.5)
+
+    def ours() -> None:
+        mutual_information_loss(teacher, student, labels, temperature=0.5).backward()
+
+    def theirs() -> None:
+        supcon(teacher, labels, ref_emb=student, ref_labels=labels).backward()
+
+    with LargestTensor() as largest:
+        ours()
+    print(
+        f"L_MI, forward and backward, {BATCH} x {WIDTH}: {ratio(ours, theirs, runs=15)} of "
+        f"SupConLoss; goal below 1), largest tensor {largest.elements / BATCH**2:.1f} x (batch, "
+        f"batch), {torch.get_num_threads()} threads"
+    )
+
+
+@dataclass
+class OneBatch:
+    """The same batch again and again."""
+
+    batch: ClipBatch
+    steps: int
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def epoch(self, epoch: int, *, skip: int = 0) -> Iterator[ClipBatch]:
+        """As many steps as asked for."""
+        for _ in range(skip, self.steps):
+            yield self.batch
+
+
+def step_against_student(name: str, encoder: str, size: int, runs: int) -> None:
+    frames, steps = 8, 10  # at every tenth step the loop takes its meters: they count
+    config = replace(video(), warm_up_epochs=0, epochs=1, decay_at=())
+    shape, mels = (frames, size, size, 3), (100, 40)
+    torch.manual_seed(0)
+    with tempfile.TemporaryDirectory() as folder:
+        target = {"video": ClipInput(encoder, scaling="none")}
+        if encoder == "r2plus1d_18":
+            sound, values = ClipInput("identity", fixed=True, scaling="none"), (512,)
+        else:
+            weights, values = Path(folder) / "audio.safetensors", mels
+            save_file(SmallAudio(mels[1], dim=config.dim).state_dict(), weights)
+            sound = ClipInput("small_audio", str(weights), fixed=True, scaling="none")
+        kinds = {"video": ClipKind(shape, False), "sound": ClipKind(values, False)}
+        method = AMID(
+            config,
+            target=clip_encoders(target, kinds, dim=config.dim),
+            auxiliary=clip_encoders({"sound": sound}, kinds, dim=config.dim),
+            class_counts=[96] * CLASSES,
+        )
+        alone = clip_encoders(target, kinds, dim=config.dim)["video"]
+    batch = ClipBatch(
+        {
+            "video": torch.randn(config.batch_size, *shape),
+            "sound": torch.randn(config.batch_size, *values),
+        },
+        {},
+        torch.randint(CLASSES, (config.batch_size,)),
+        torch.arange(config.batch_size),
+    )
+    student = nn.Sequential(alone, nn.Linear(config.dim, CLASSES)).train()
+    optimizer = SGD(student.parameters(), lr=config.learning_rate, momentum=config.momentum)
+
+    def ours() -> None:
+        for record in fit(method, OneBatch(batch, steps), epochs=1):
+            if isinstance(record, Step) and record.progress.step == steps:
+                return
+
+    def theirs() -> None:
+        for _ in range(steps):
+            optimizer.zero_grad()
+            F.cross_entropy(student(batch.modalities["video"]), batch.labels).backward()
+            optimizer.step()
+
+    found = ratio(ours, theirs, runs=runs)
+    print(
+        f"{steps} steps of AMID, {name}, batch {config.batch_size}: {found} of the bare student; "
+        f"goal at most 1.10), {torch.get_num_threads()} threads"
+    )
+
+
+def main() -> None:
+    loss_against_supcon()
+    step_against_student("R(2+1)D-18 at 8 x 56 x 56", "r2plus1d_18", 56, runs=3)
+    step_against_student("small networks at 8 x 32 x 32", "small_video", 32, runs=7)
+
+
+if __name__ == "__main__":
+    main()
