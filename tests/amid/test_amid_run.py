@@ -300,6 +300,13 @@ def test_scores_by_hand() -> None:
     assert "gap" not in scores_of({"student": said["student"]}, [0, 0, 1, 1])
 
 
+def test_a_clip_of_several_windows_is_one_clip_by_their_mean() -> None:
+    logits = torch.tensor([[math.log(9), 0.0], [0.0, math.log(1.5)], [0.0, 1.0]])
+    said = {"student": SplitAnswers(torch.eye(2), logits, torch.tensor([0, 0, 1]))}
+    # Clip 0: 0.9 and 0.4 for its class, more than half on average. Two of three windows are right.
+    assert scores_of(said, [0, 1]) == {"student top-1": 100.0, "student UA": 100.0}
+
+
 # ---- which epoch, and what chooses it
 
 
