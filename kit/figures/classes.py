@@ -146,7 +146,9 @@ def confusion_matrices(
     absent = [name for name, clips in zip(classes, totals, strict=True) if clips == 0]
     small = {"size": 11 if few else 9}
     framed = {"showline": True, "mirror": True, "linecolor": GRID, "tickfont": small}
-    figure.update_xaxes(matches="x", tickangle=-90, **framed)
+    figure.update_xaxes(tickangle=-90, **framed)
+    for column in range(2, len(tables) + 1):  # the first cannot follow itself
+        figure.update_xaxes(matches="x", col=column)
     figure.update_yaxes(title={"standoff": 6}, **framed)
     subtitle = "colour: share of the true class, in %" + _said_of_absent(absent)
     figure.update_layout(

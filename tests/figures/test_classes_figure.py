@@ -157,6 +157,7 @@ def test_rows_are_true_columns_predicted_and_the_pointer_says_all_of_it() -> Non
 def test_zooming_into_one_zooms_into_all() -> None:
     layout = confusion_matrices({"student": STUDENT, "teacher": TEACHER}, THREE).layout
     assert (layout.xaxis2.matches, layout.yaxis2.matches) == ("x", "y")
+    assert (layout.xaxis.matches, layout.yaxis.matches) == (None, None)  # an endless loop
 
 
 @pytest.mark.parametrize(("count", "shown"), [(COUNTED, "%{text}"), (51, None)])
