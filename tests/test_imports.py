@@ -18,7 +18,7 @@ PAPERS = ("itmeetsal", "amid")
 # Everything that pyproject asks for beyond the core; a bare GPU machine has none of it.
 AROUND = """datasets jupyterlab ipywidgets anywidget papermill nbformat nbconvert jupyter_client
     traitlets plotly scipy sklearn umap numba threadpoolctl math_core click tqdm pygments IPython
-    pandas pyarrow librosa""".split()  # noqa: SIM905
+    pandas pyarrow librosa soundfile soxr pooch audioread""".split()  # noqa: SIM905
 
 # A student that sees small videos, a teacher that hears and reads too.
 AMID = """

@@ -44,8 +44,8 @@ def published() -> State:
     normal = torch.randn(100_000, generator=generator)
 
     def convolution(out: int, into: int) -> Tensor:
-        strides = (31, 7, 3, 1)
-        return (2 / (9 * into)) ** 0.5 * normal.as_strided((out, into, 3, 3), strides)
+        scaled = (2 / (9 * into)) ** 0.5 * normal
+        return scaled.as_strided((out, into, 3, 3), (31, 7, 3, 1))
 
     def norm(name: str, channels: int) -> State:
         drawn = torch.rand(2, channels, generator=generator)
@@ -217,6 +217,18 @@ def test_small_audio_is_leaky_and_all_of_it_learns() -> None:
     network = SmallAudio(40, dim=5)
     check_only_leaky(network, spectrograms(4, 27, 40))
     check_all_parameters_learn(network, spectrograms(4, 27, 40))
+
+
+def test_the_small_network_hears_when_it_is_and_how_high() -> None:
+    torch.manual_seed(0)
+    network = SmallAudio(64, dim=5).eval()
+    sound = torch.zeros(1, 96, 64)
+    sound[:, 24:28, 24:28] = 9
+    with torch.no_grad():
+        features = network(sound)
+        for axis in (1, 2):  # far from all edges, and by whole steps of all three convolutions
+            other = network(sound.roll(32, axis))
+            assert (other - features).norm() > 0.1 * (features - network(0 * sound)).norm()
 
 
 def glides(clips: int, seed: int) -> tuple[Tensor, Tensor]:
