@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -33,3 +34,17 @@ def write_json(path: Path, value: Json) -> None:
 def read_json(path: Path) -> Json:
     """What `write_json` wrote."""
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def file_hash(asked_by: str, path: Path | str) -> str:
+    """What tells a file's contents from others', in 16 hexadecimal digits.
+
+    Raises:
+        ValueError: a file that cannot be read; it begins with `asked_by`.
+
+    """
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    except OSError as error:
+        raise ValueError(f"{asked_by}: cannot read {path}: {error.strerror}") from None

@@ -1,7 +1,7 @@
 """The run folder: what a training run leaves behind, and how a killed one goes on.
 
-    config.json         what was asked for: method, numbers, corpus, seed; with the hash of all of
-    it environment.json    versions, device, git revision
+    config.json         what was asked for: method, numbers, corpus, seed; and a hash of it
+    environment.json    versions, device, git revision
     history.jsonl       a line per step and per epoch
     checkpoint.pt       networks, optimizers, progress, random states: the last consistent moment
     best.safetensors    the networks of the epoch that did best on validation
@@ -35,7 +35,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from kit.files import atomic, read_json, write_json
 from kit.training import Epoch, Method, Progress, Record
@@ -242,6 +243,24 @@ def read_history(folder: Path | str) -> list[dict[str, Json]]:
     lines = (Path(folder) / "history.jsonl").read_text(encoding="utf-8").splitlines()
     records = [json.loads(line) for line in lines]
     return [record for record in records if record["kind"] == "epoch"]
+
+
+def read_map_frames(folder: Path | str) -> tuple[list[int], dict[str, Tensor]]:
+    """What a run keeps of each epoch in `map/epoch_*.safetensors`, for a map that moves.
+
+    Returns:
+        the epochs' numbers, and each tensor by its name, (epochs, ...) stacked.
+
+    Raises:
+        ValueError: a folder whose first epoch is not done.
+
+    """
+    files = sorted((Path(folder) / "map").glob("epoch_*.safetensors"))
+    if not files:
+        raise ValueError(f"read_map_frames: {folder} holds no features of an epoch")
+    frames = [load_file(file) for file in files]
+    stacked = {name: torch.stack([frame[name] for frame in frames]) for name in frames[0]}
+    return [int(file.stem.removeprefix("epoch_")) for file in files], stacked
 
 
 def _line(record: Record) -> dict[str, Json]:

@@ -28,7 +28,14 @@ from kit.data.clip_input import ClipEncoder, ClipInput, ClipKind, crops, shifts
 from kit.data.clips import ClipCorpus, Clips
 from kit.files import atomic, read_json, write_json
 from kit.metrics.neighbours import evaluate_knn, same_class_cosine
-from kit.runs import code_version, environment, open_run, read_history, seed_everything
+from kit.runs import (
+    code_version,
+    environment,
+    open_run,
+    read_history,
+    read_map_frames,
+    seed_everything,
+)
 from kit.training import Epoch, Method, Record, fit
 
 MAP_CLIPS = 200  # clips of the test split whose features are kept of each epoch
@@ -161,16 +168,9 @@ def read_map(folder: Path | str) -> MapFeatures:
         ValueError: a folder whose first epoch is not done, or a model alone.
 
     """
-    files = sorted((Path(folder) / "map").glob("epoch_*.safetensors"))
-    if not files:
-        raise ValueError(f"read_map: {folder} holds no features of an epoch")
-    frames = [load_file(file) for file in files]
+    epochs, features = read_map_frames(folder)
     return MapFeatures(
-        [int(file.stem.removeprefix("epoch_")) for file in files],
-        torch.stack([frame["student"] for frame in frames]),
-        torch.stack([frame["teacher"] for frame in frames]),
-        read_json(Path(folder) / "map" / "clips.json")["labels"],
-        torch.stack([frame["same_class_cosine"] for frame in frames]),
+        epochs, labels=read_json(Path(folder) / "map" / "clips.json")["labels"], **features
     )
 
 
@@ -279,6 +279,9 @@ def _keep_for_later(recogniser: Recogniser, corpus: ClipCorpus, kept: Mapping[st
     write_json(folder / "models.json", kept)
     device = next(recogniser.method.networks.parameters()).device
     write_json(folder / "environment.json", environment(device))
+    loaded = {n: e.loaded for n, e in _encoders(recogniser.method).items() if e.loaded is not None}
+    if loaded:
+        write_json(folder / "weights.json", {name: asdict(one) for name, one in loaded.items()})
     notes = {"name": corpus.name, "counts": corpus.counts, "notes": list(corpus.notes)}
     write_json(folder / "corpus.json", notes)
     if len(recogniser.method.models) == 2:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -18,7 +16,8 @@ from kit.data.clips import ClipBatch, Modality, Ragged, clip_shape
 from kit.encoders.audio import CNN14, SmallAudio
 from kit.encoders.sequence import LSTMPool
 from kit.encoders.video import R2Plus1D18, SmallVideo
-from kit.encoders.weights import load_weights, read_weights
+from kit.encoders.weights import LoadedWeights, load_weights, read_weights
+from kit.files import file_hash
 
 Shape = tuple[int, ...]
 Scaling = Literal["training", "kinetics", "none"]
@@ -35,24 +34,30 @@ class Recipe:
     Args:
         axes: of one clip; "steps" is the ragged axis.
         ragged: whether it takes clips of different length, with their lengths.
-        build: shape of a clip, wished width, whether it is fixed -> network, width of its features.
+        build: shape of a clip, wished width -> network, width of its features.
+        published: whether it is somebody's network as it was published: fixed, and with a scaling
+            of its own.
 
     """
 
     axes: tuple[str, ...]
     ragged: bool
-    build: Callable[[Shape, int, bool], tuple[nn.Module, int]]
+    build: Callable[[Shape, int], tuple[nn.Module, int]]
+    published: bool = False
 
 
 _VIDEO, _SOUND = ("frames", "height", "width", "channels"), ("frames", "mels")
 _STEPS = ("steps", "values")
 CLIP_ENCODERS: dict[str, Recipe] = {
-    "r2plus1d_18": Recipe(_VIDEO, False, lambda s, dim, fixed: (R2Plus1D18(s[-1]), 512)),
-    "small_video": Recipe(_VIDEO, False, lambda s, dim, fixed: (SmallVideo(s, dim=dim), dim)),
-    "cnn14": Recipe(_SOUND, False, lambda s, dim, fixed: (CNN14(s[-1], fixed=fixed), 512)),
-    "small_audio": Recipe(_SOUND, False, lambda s, dim, fixed: (SmallAudio(s[-1], dim=dim), dim)),
-    "lstm": Recipe(_STEPS, True, lambda s, dim, fixed: (LSTMPool(s[-1], units=dim), dim)),
-    "identity": Recipe(("values",), False, lambda s, dim, fixed: (nn.Identity(), s[-1])),
+    "r2plus1d_18": Recipe(_VIDEO, False, lambda shape, dim: (R2Plus1D18(shape[-1]), 512)),
+    "small_video": Recipe(_VIDEO, False, lambda shape, dim: (SmallVideo(shape, dim=dim), dim)),
+    "cnn14": Recipe(_SOUND, False, lambda shape, dim: (CNN14(shape[-1]), 512)),
+    "panns_cnn14": Recipe(
+        _SOUND, False, lambda shape, dim: (CNN14(shape[-1], published=True), 512), published=True
+    ),
+    "small_audio": Recipe(_SOUND, False, lambda shape, dim: (SmallAudio(shape[-1], dim=dim), dim)),
+    "lstm": Recipe(_STEPS, True, lambda shape, dim: (LSTMPool(shape[-1], units=dim), dim)),
+    "identity": Recipe(("values",), False, lambda shape, dim: (nn.Identity(), shape[-1])),
 }
 
 
@@ -61,7 +66,9 @@ class ClipInput:
     """What is asked for of one modality.
 
     Args:
-        encoder: a name in `CLIP_ENCODERS`; ``"identity"`` for vectors that were extracted already.
+        encoder: a name in `CLIP_ENCODERS`; ``"identity"`` for vectors that were extracted already,
+            ``"panns_cnn14"`` for PANNs' published weights, fixed, on log-mel frames in decibels as
+            `kit.data.log_mel.PANNS` makes them.
         weights: a weights file; from scratch if not given.
         fixed: nothing of the encoder changes: no parameter, no statistic of batch norm.
         scaling: ``"training"``: each value of the last axis (colour, mel band) less its mean over
@@ -72,7 +79,7 @@ class ClipInput:
 
     Raises:
         ValueError: an unknown word; a fixed encoder from scratch, which knows nothing; weights of
-            an identity.
+            an identity; a published network that is to be trained or scaled.
 
     """
 
@@ -92,6 +99,11 @@ class ClipInput:
             raise ValueError(
                 f"ClipInput: a fixed {self.encoder} needs weights; from scratch it knows nothing"
             )
+        if CLIP_ENCODERS[self.encoder].published and (not self.fixed or self.scaling != "none"):
+            raise ValueError(
+                f"ClipInput: {self.encoder} is used as published: expected fixed=True and "
+                f"scaling='none', got fixed={self.fixed} and scaling={self.scaling!r}"
+            )
         if self.shift < 0:
             raise ValueError(f"ClipInput: shift must be at least 0 pixels, got {self.shift}")
         moved = self.crop is not None or self.shift
@@ -100,7 +112,7 @@ class ClipInput:
 
     def facts(self) -> dict[str, Any]:
         """What of it decides a result: the contents of the weights file, not its path."""
-        weights = None if self.weights is None else _file_hash(self.weights)
+        weights = None if self.weights is None else file_hash("ClipInput", self.weights)
         return asdict(self) | {"weights": weights}
 
 
@@ -135,7 +147,7 @@ class ClipEncoder(nn.Module):
                 f"{'ragged' if ragged else 'all of one size'}"
             )
         self.asked = asked
-        self.network, self.feature_dim = recipe.build(shape, dim, asked.fixed)
+        self.network, self.feature_dim = recipe.build(shape, dim)
         self.register_buffer("mean", torch.zeros(shape[-1]))
         self.register_buffer("deviation", torch.ones(shape[-1]))
         if asked.scaling == "kinetics":
@@ -146,8 +158,15 @@ class ClipEncoder(nn.Module):
                 )
             self.mean.copy_(255 * torch.tensor(KINETICS_MEAN))
             self.deviation.copy_(255 * torch.tensor(KINETICS_DEVIATION))
+        self.loaded: LoadedWeights | None = None
         if asked.weights is not None and load:
-            load_weights(self.network, read_weights(asked.weights), source=asked.weights)
+            state = read_weights(asked.weights)
+            self.loaded = load_weights(self.network, state, source=asked.weights)
+            if asked.fixed and asked.encoder == "cnn14" and "fc_audioset.weight" in state:
+                raise ValueError(
+                    f"ClipEncoder: {asked.weights} holds PANNs' published weights; fixed, they are "
+                    "for encoder 'panns_cnn14', which has their ReLUs"
+                )
         if asked.fixed:
             self.requires_grad_(False)
 
@@ -258,11 +277,3 @@ def shifts(inputs: Mapping[str, ClipInput]) -> dict[str, int]:
 def crops(inputs: Mapping[str, ClipInput]) -> dict[str, VideoCrop]:
     """The crop of each modality that has one."""
     return {name: asked.crop for name, asked in inputs.items() if asked.crop is not None}
-
-
-def _file_hash(path: str) -> str:
-    try:
-        with Path(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
-    except OSError as error:
-        raise ValueError(f"ClipInput: cannot read {path}: {error.strerror}") from None

@@ -16,6 +16,7 @@ from kit.data.features import compute_features, load_features
 from kit.data.images import TransformedImages
 from kit.data.pairs import CaptionedImages, Corpus, Pictures
 from kit.encoders.image import ImageBackbone, image_backbone
+from kit.files import file_hash
 from kit.training import evaluating
 
 
@@ -56,7 +57,7 @@ class ImageInput:
     def facts(self, corpus: Corpus) -> dict[str, Any]:
         """What of the images decides a result: names and contents, not paths."""
         if self.features is not None:
-            return {"features": _file_hash(self.features)}
+            return {"features": file_hash("ImageInput", self.features)}
         named = self.weights in (None, "library")
         digest = hashlib.sha256()
         for split in corpus.splits:  # a few pictures of each: other pixels are another run
@@ -66,7 +67,7 @@ class ImageInput:
         return {
             "backbone": self.backbone,
             "frozen": self.frozen,
-            "weights": self.weights if named else _file_hash(str(self.weights)),
+            "weights": self.weights if named else file_hash("ImageInput", str(self.weights)),
             "pixels": digest.hexdigest()[:16],
         }
 
@@ -136,11 +137,3 @@ class ImageSource:
             if name in ("weights", "features", "cache") and value not in (None, "library")
         }
         return asdict(self.asked) | paths
-
-
-def _file_hash(path: str) -> str:
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
-    except OSError as error:
-        raise ValueError(f"ImageInput: cannot read {path}: {error.strerror}") from None

@@ -35,26 +35,28 @@ class CNN14(nn.Module):
     """PANNs' CNN14 with an embedding of 512 (``Cnn14_emb512``), under the names of its weights.
 
     Its front end is `kit.data.log_mel.PANNS`, in decibel: its first batch norm does the scaling.
-    Fixed, with weights from a file, it is what was published: ReLU throughout, an embedding of at
-    least 0. Trained, its activations are LeakyReLU, as the paper asks of all trained networks. What
-    PANNs trained with around it (masked stripes, mixed clips, the classifier and its dropout) is
-    not here.
+    For weights that are used as published, it has ReLU throughout and an embedding of at least 0.
+    Else its activations are LeakyReLU, as the paper asks of all trained networks. What PANNs
+    trained with around it (masked stripes, mixed clips, the classifier and its dropout) is not
+    here.
 
     Args:
         mels: bands of a spectrogram, at least 32; 64 as published.
         embedding_dim: width of the result; 512 as published.
-        fixed: whether it is to stay as published.
+        published: whether it has the ReLUs that PANNs' weights were trained with.
 
     Raises:
         ValueError: fewer bands: five halvings would leave nothing.
 
     """
 
-    def __init__(self, mels: int = 64, embedding_dim: int = 512, *, fixed: bool = False) -> None:
+    def __init__(
+        self, mels: int = 64, embedding_dim: int = 512, *, published: bool = False
+    ) -> None:
         super().__init__()
         if mels < 32:
             raise ValueError(f"CNN14: expected at least 32 mels, got {mels}")
-        self.activation = nn.ReLU() if fixed else nn.LeakyReLU(NEGATIVE_SLOPE)
+        self.activation = nn.ReLU() if published else nn.LeakyReLU(NEGATIVE_SLOPE)
         self.bn0 = nn.BatchNorm2d(mels)
         widths = (1, 64, 128, 256, 512, 1024, 2048)
         for at, (before, width) in enumerate(pairwise(widths), start=1):

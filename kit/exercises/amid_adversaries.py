@@ -7,9 +7,8 @@ from math import log, nan
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from kit.exercises.feedback import case, first_fault, tensor, told
+from kit.exercises.feedback import case, first_fault, gradients, tensor
 
 
 def check_adversarial_loss(answer: Callable[..., object]) -> str:
@@ -113,16 +112,11 @@ def _inputs(
 
 def _gradient_fault(answer: Callable[..., object]) -> str | None:
     _, inputs = _pair()
-    logits = {name: inputs[name] for name in ("logits_1", "logits_2")}
-    try:
-        with torch.enable_grad():
-            loss: Any = answer(*inputs.values())
-            reached: tuple[Tensor | None, ...] = (None, None)
-            if loss.requires_grad:
-                reached = torch.autograd.grad(loss, list(logits.values()), allow_unused=True)
-    except Exception as error:
-        return f"the value is right, but its gradient cannot be taken: {told(error)}"
-    for name, gradient in zip(logits, reached, strict=True):
+    names = ("logits_1", "logits_2")
+    reached = gradients(answer, inputs, [inputs[name] for name in names])
+    if isinstance(reached, str):
+        return reached
+    for name, gradient in zip(names, reached, strict=True):
         if gradient is None or not gradient.any():
             return f"the value is right, but no gradient reaches {name}, and the student is to move"
     return None

@@ -7,9 +7,8 @@ from math import log, nan, sqrt
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from kit.exercises.feedback import Case, case, close, first_fault, tensor, told
+from kit.exercises.feedback import Case, case, close, first_fault, gradients, tensor
 
 # Of the answers (3/4, 1/4) of the student and (1/2, 1/2) of the teacher; their mean is (5/8, 3/8).
 _TO_STUDENT = 0.75 * log(6 / 5) + 0.25 * log(2 / 3)  # divergence of the student from the mean
@@ -135,16 +134,11 @@ def _of(
 def _gradient_fault(answer: Callable[..., object]) -> str | None:
     """Both answers move by both terms; the first logit's gradient is minus the second's."""
     inputs, *_ = _apart()
-    logits = {name: inputs[name] for name in ("student_logits", "teacher_logits")}
-    try:
-        with torch.enable_grad():
-            loss: Any = answer(*inputs.values())
-            reached: tuple[Tensor | None, ...] = (None, None)
-            if loss.requires_grad:
-                reached = torch.autograd.grad(loss, list(logits.values()), allow_unused=True)
-    except Exception as error:
-        return f"the value is right, but its gradient cannot be taken: {told(error)}"
-    for (name, p), gradient in zip((("student", 0.75), ("teacher", 0.5)), reached, strict=True):
+    models = {"student": 0.75, "teacher": 0.5}
+    reached = gradients(answer, inputs, [inputs[f"{name}_logits"] for name in models])
+    if isinstance(reached, str):
+        return reached
+    for (name, p), gradient in zip(models.items(), reached, strict=True):
         if gradient is None or not gradient.any():
             return (
                 f"the value is right, but no gradient reaches {name}_logits, and both are to move"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from math import nan
 from traceback import format_exception_only
@@ -85,6 +85,25 @@ def case(
     """
     tensors = {name: tensor(v) if isinstance(v, list) else v for name, v in inputs.items()}
     return tensors, tensor(expected), why, mistakes
+
+
+def gradients(
+    answer: Callable[..., object], inputs: Mapping[str, Any], sources: Sequence[Tensor]
+) -> tuple[Tensor | None, ...] | str:
+    """What an answer that gives the right value sends back into tensors that its inputs hold.
+
+    Returns:
+        A gradient for each, None where none arrives; or a sentence, where it cannot be taken.
+
+    """
+    try:
+        with torch.enable_grad():
+            loss: Any = answer(*inputs.values())
+            if not loss.requires_grad:
+                return (None,) * len(sources)
+            return torch.autograd.grad(loss, sources, allow_unused=True)
+    except Exception as error:
+        return f"the value is right, but its gradient cannot be taken: {told(error)}"
 
 
 def tensor(values: object) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from kit.exercises.feedback import Case, case, close, first_fault, tensor, told
+from kit.exercises.feedback import Case, case, close, first_fault, gradients, tensor
 from kit.metrics import interval_over_seeds
 
 
@@ -225,24 +225,18 @@ def check_verdict(answer: Callable[..., object]) -> str:
 def _gradient_fault(answer: Callable[..., object]) -> str | None:
     inputs = _discrimination(rows=1)
     discriminator, image, text = inputs.values()
-    try:
-        with torch.enable_grad():
-            loss: Any = answer(discriminator, image, text)
-            sources = (discriminator.bias, image, text)
-            reached = [torch.zeros_like(source) for source in sources]
-            if loss.requires_grad:
-                came = torch.autograd.grad(loss, sources, allow_unused=True)
-                reached = [zero if g is None else g for zero, g in zip(reached, came, strict=True)]
-    except Exception as error:
-        return f"the value is right, but its gradient cannot be taken: {told(error)}"
-    if not reached[0].any():
+    reached = gradients(answer, inputs, (discriminator.bias, image, text))
+    if isinstance(reached, str):
+        return reached
+    bias = reached[0]
+    if bias is None or not bias.any():
         return "the value is right, but no gradient reaches the discriminator, which is to learn"
     for name, gradient in zip(("image_features", "text_features"), reached[1:], strict=True):
-        if gradient.any():
+        if gradient is not None and gradient.any():
             return (
                 f"the value is right, but a gradient reaches {name}: only the discriminator moves"
             )
-    if not close(reached[0], tensor([-0.125, 0.125])):  # (-1/4, 1/4) of the image, and the text's
+    if not close(bias, tensor([-0.125, 0.125])):  # (-1/4, 1/4) of the image, and the text's
         return "the value is right, but a part of it gives the discriminator no gradient"
     return None
 

@@ -8,7 +8,7 @@ from kit.figures.claims import Claim, claims_table
 from kit.figures.classes import class_bars, confusion_matrices
 from kit.figures.clips import clip_strip
 from kit.figures.clouds import discriminated_clouds
-from kit.figures.curves import band_curves, curves
+from kit.figures.curves import curves
 from kit.figures.diagrams import adversary_diagram
 from kit.figures.distillation import adversary_curves, gap_curves
 from kit.figures.distillation_diagram import distillation_diagram
@@ -28,7 +28,6 @@ __all__ = [
     "ResultRow",
     "adversary_curves",
     "adversary_diagram",
-    "band_curves",
     "captioned_pictures",
     "claims_table",
     "class_bars",

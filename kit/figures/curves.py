@@ -33,11 +33,15 @@ def curves(
 ) -> go.Figure:
     """Draw curves over the same axis, one panel beside the other.
 
-    A curve has the same colour in every panel.
+    A curve has the same colour in every panel. One that was measured with several seeds is drawn as
+    their mean, in a band that reaches from the lowest seed to the highest; the figure says so below
+    its title. With the three to five seeds of a report that is all that was seen, and claims no
+    distribution.
 
     Args:
         x: (points,) finite numbers that all curves share.
-        panels: panel -> curve -> (points,) values; nan leaves a gap.
+        panels: panel -> curve -> (points,) values, or (seeds, points); nan leaves a gap, and where
+            one seed has nan all must.
         title: what one sees.
         x_title: what `x` is, with its unit.
         references: panel -> label -> the height of a dashed line to compare with.
@@ -46,68 +50,28 @@ def curves(
         markers: whether the points themselves are shown, because only they were measured.
 
     Raises:
-        ValueError: no panel or no curve, a curve of another length than `x`, an infinite value, a
-            reference for a panel or a name in `grey` that is not there, a shaded stretch that does
-            not end after it begins.
+        ValueError: no panel or no curve, a curve of another length than `x` or without a seed, a
+            point that only some of the seeds have, an infinite value, a reference for a panel or a
+            name in `grey` that is not there, a shaded stretch that does not end after it begins.
 
     """
-    across = _across("curves", x, panels)
+    across = np.asarray(x, dtype=np.float64)
+    if across.ndim != 1 or len(across) == 0 or not np.isfinite(across).all():
+        raise ValueError(f"curves: x must be (points,) and finite, got shape {across.shape}")
+    if not panels or not all(panels.values()):
+        raise ValueError("curves: expected at least one panel and a curve in each")
     rows = {
         panel: {
-            name: _checked(f"curves: {panel!r}, {name!r}", values, len(across), seeds=False)
+            name: _checked(f"curves: {panel!r}, {name!r}", values, len(across))
             for name, values in by_name.items()
         }
         for panel, by_name in panels.items()
     }
-    style = _Style("curves", references or {}, shaded or {}, grey, markers)
-    return _drawn(across, rows, style, title, x_title)
-
-
-def band_curves(
-    x: ArrayLike,
-    panels: Mapping[str, Mapping[str, ArrayLike]],
-    *,
-    title: str,
-    x_title: str,
-    references: Mapping[str, Mapping[str, float]] | None = None,
-    shaded: Mapping[str, tuple[float, float]] | None = None,
-    grey: Collection[str] = (),
-    markers: bool = False,
-) -> go.Figure:
-    """Draw curves that were measured with several seeds: their mean, and a band around it.
-
-    The band reaches from the lowest seed to the highest; the figure says so below its title. With
-    the three to five seeds of a report that is all that was seen, and claims no distribution.
-
-    Args:
-        x: as in `curves`.
-        panels: panel -> curve -> (seeds, points) values, or (points,) of one seed, which has no
-            band; nan leaves a gap, and where one seed has nan all must.
-        title: as in `curves`.
-        x_title: as in `curves`.
-        references: as in `curves`.
-        shaded: as in `curves`.
-        grey: as in `curves`.
-        markers: as in `curves`.
-
-    Raises:
-        ValueError: what `curves` refuses, no seed, a point that only some of the seeds have.
-
-    """
-    across = _across("band_curves", x, panels)
-    rows = {
-        panel: {
-            name: _checked(f"band_curves: {panel!r}, {name!r}", values, len(across), seeds=True)
-            for name, values in by_name.items()
-        }
-        for panel, by_name in panels.items()
-    }
-    style = _Style("band_curves", references or {}, shaded or {}, grey, markers)
+    style = _Style(references or {}, shaded or {}, grey, markers)
     return _drawn(across, rows, style, title, x_title)
 
 
 class _Style(NamedTuple):
-    where: str  # the function that is called, for its errors
     references: Mapping[str, Mapping[str, float]]
     shaded: Mapping[str, tuple[float, float]]
     grey: Collection[str]
@@ -151,7 +115,7 @@ def _drawn(x: Floats, panels: Rows, style: _Style, title: str, x_title: str) -> 
                 line_width=0,
                 layer="below",
                 annotation={"text": label, **said},
-                annotation_position="bottom left",
+                annotation_position="top left",
                 **where,
             )
         add_panel_title(figure, panel, **where)
@@ -217,27 +181,17 @@ def _said_of_seeds(panels: Rows) -> str:
     return f"{said}   no band: one seed" if 1 in counts else said
 
 
-def _across(where: str, x: ArrayLike, panels: Mapping[str, Mapping[str, ArrayLike]]) -> Floats:
-    across = np.asarray(x, dtype=np.float64)
-    if across.ndim != 1 or len(across) == 0 or not np.isfinite(across).all():
-        raise ValueError(f"{where}: x must be (points,) and finite, got shape {across.shape}")
-    if not panels or not all(panels.values()):
-        raise ValueError(f"{where}: expected at least one panel and a curve in each")
-    return across
-
-
 def _check_style(style: _Style, panels: Rows, names: Collection[str]) -> None:
-    where = style.where
     unknown = sorted({*style.references} - {*panels})
     if unknown:
-        raise ValueError(f"{where}: references for panels that are not there: {unknown}")
+        raise ValueError(f"curves: references for panels that are not there: {unknown}")
     missing = sorted({*style.grey} - {*names})
     if missing:
-        raise ValueError(f"{where}: grey names curves that are not there: {missing}")
+        raise ValueError(f"curves: grey names curves that are not there: {missing}")
     for label, (start, end) in style.shaded.items():
         if not -np.inf < start < end < np.inf:
             raise ValueError(
-                f"{where}: shaded {label!r}: expected an end after its beginning, "
+                f"curves: shaded {label!r}: expected an end after its beginning, "
                 f"got {start} and {end}"
             )
 
@@ -250,14 +204,13 @@ def numbers(which: str, values: Values) -> Floats:
         raise ValueError(f"{which}: expected numbers, as many in each row ({error})") from error
 
 
-def _checked(which: str, values: Values, points: int, *, seeds: bool) -> Floats:
-    """(seeds, points); one row where only one curve may come or comes."""
+def _checked(which: str, values: Values, points: int) -> Floats:
+    """(seeds, points); one row where there is one curve."""
     heights = numbers(which, values)
-    fits = heights.shape == (points,) or (seeds and heights.ndim == 2)
-    if not fits or heights.shape[-1] != points or len(heights) == 0:
-        also = ", or a row of them per seed" if seeds else ""
+    if heights.ndim not in (1, 2) or heights.shape[-1] != points or len(heights) == 0:
         raise ValueError(
-            f"{which}: expected one value per point ({points}){also}, got shape {heights.shape}"
+            f"{which}: expected one value per point ({points}), or a row of them per seed, "
+            f"got shape {heights.shape}"
         )
     if np.isinf(heights).any():
         raise ValueError(f"{which}: expected no infinite values")

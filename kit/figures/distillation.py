@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from kit.figures.curves import Values, band_curves, numbers
+from kit.figures.curves import Values, curves, numbers
 
 Floats = NDArray[np.float64]
 
@@ -40,7 +40,7 @@ def gap_curves(
 
     Raises:
         ValueError: no run, a gap outside of -100 and 100, epochs that do not ascend, and what
-            `band_curves` refuses.
+            `curves` refuses.
 
     """
     if not runs:
@@ -52,7 +52,7 @@ def gap_curves(
     steps = _steps("gap_curves", epochs, lengths)
     # Of one run there is no legend: its panel says its name.
     panel = GAP if len(runs) > 1 else f"{next(iter(runs))}: {GAP[0].lower()}{GAP[1:]}"
-    return band_curves(
+    return curves(
         steps,
         {panel: arrays},
         references={panel: {"no gap": 0.0}},
@@ -86,7 +86,7 @@ def adversary_curves(
 
     Raises:
         ValueError: no discriminator, a value outside of 0 and 1, epochs that do not ascend, and
-            what `band_curves` refuses.
+            what `curves` refuses.
 
     """
     if not outputs or not all(outputs.values()):
@@ -104,7 +104,7 @@ def adversary_curves(
     lengths = {values.shape[-1:] for by_name in arrays.values() for values in by_name.values()}
     steps = _steps("adversary_curves", epochs, lengths)
     said = {name: {"cannot tell": 0.5} for name in outputs}
-    figure = band_curves(
+    figure = curves(
         steps,
         arrays,
         references=said | ({WEIGHTS: {"equal": 0.5}} if weights else {}),

@@ -25,7 +25,14 @@ from kit.data.vocabulary import Vocabulary, pad
 from kit.files import atomic, read_json, write_json
 from kit.itmeetsal.method import Config, ITMeetsAL
 from kit.metrics.retrieval import CrossModalScores, evaluate_cross_modal
-from kit.runs import code_version, environment, open_run, read_history, seed_everything
+from kit.runs import (
+    code_version,
+    environment,
+    open_run,
+    read_history,
+    read_map_frames,
+    seed_everything,
+)
 from kit.training import Epoch, Record, evaluating, fit
 
 MAP_PAIRS = 40  # Figure 6: pairs of the test split whose features are kept of each epoch
@@ -237,16 +244,9 @@ def read_map(folder: Path | str) -> MapFeatures:
         ValueError: a folder whose first epoch is not done.
 
     """
-    files = sorted((Path(folder) / "map").glob("epoch_*.safetensors"))
-    if not files:
-        raise ValueError(f"read_map: {folder} holds no features of an epoch")
-    frames = [load_file(file) for file in files]
-    return MapFeatures(
-        [int(file.stem.removeprefix("epoch_")) for file in files],
-        torch.stack([frame["image"] for frame in frames]),
-        torch.stack([frame["text"] for frame in frames]),
-        read_json(Path(folder) / "map" / "pairs.json")["captions"],
-    )
+    epochs, features = read_map_frames(folder)
+    captions = read_json(Path(folder) / "map" / "pairs.json")["captions"]
+    return MapFeatures(epochs, features["image"], features["text"], captions)
 
 
 def scores_by_name(scores: CrossModalScores) -> dict[str, float]:

@@ -16,7 +16,7 @@ import pytest
 import torch
 from amid_cases import changed
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 import kit.runs
 from kit.amid.config import Config, ablations
@@ -24,7 +24,7 @@ from kit.amid.method import AMID
 from kit.amid.recogniser import Recogniser, SplitAnswers, scores_of
 from kit.amid.run import read_map, read_test, train
 from kit.data.clip_batches import VideoCrop
-from kit.data.clip_input import CLIP_ENCODERS, ClipInput, Recipe
+from kit.data.clip_input import ClipInput
 from kit.data.clips import ClipCorpus, Clips, Ragged, stratified_split
 from kit.metrics import evaluate_classification, evaluate_knn, same_class_cosine
 from kit.training import Epoch, Step
@@ -404,7 +404,7 @@ def test_a_model_alone_is_trained_tested_and_used(
     said = read_test(out).probabilities[trained].argmax(1)
     assert recogniser.predict(alone) == [CLASSES[label] for label in said.tolist()]
     assert {path.name for path in out.glob("extractors/*")} == extractors
-    with pytest.raises(ValueError, match=r"^read_map: .* holds no features of an epoch$"):
+    with pytest.raises(ValueError, match=r"^read_map_frames: .* holds no features of an epoch$"):
         read_map(out)
 
 
@@ -479,24 +479,23 @@ def test_an_extractor_that_was_trained_alone_goes_in_fixed(
     assert recogniser.scores(corpus.validation) == pytest.approx(expected)
 
 
-def test_a_fixed_network_that_differs_from_a_trained_one_comes_back_fixed(
-    corpus: ClipCorpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_run_says_what_it_loaded_and_what_it_left_over(
+    corpus: ClipCorpus, tmp_path: Path
 ) -> None:
-    """As CNN14 does, which keeps the published ReLUs when it is fixed."""
+    from kit.encoders.sequence import LSTMPool
 
-    def build(shape: tuple[int, ...], dim: int, fixed: bool) -> tuple[nn.Module, int]:
-        return nn.Sequential(nn.Linear(6, dim), nn.LeakyReLU(0.0 if fixed else 0.9)), dim
-
-    monkeypatch.setitem(CLIP_ENCODERS, "identity", Recipe(("values",), False, build))
-    torch.manual_seed(0)
-    save_file(build((6,), 8, True)[0].state_dict(), tmp_path / "weights.safetensors")
-    monkeypatch.setattr(ClipInput, "__post_init__", lambda _: None)  # an identity with weights
-    asked = ClipInput("identity", weights=str(tmp_path / "weights.safetensors"), fixed=True)
-    out = exhausted(corpus, replace(TINY, epochs=2), tmp_path / "run", auxiliary={"heard": asked})
-    (tmp_path / "weights.safetensors").unlink()  # the run holds all its networks itself
-    recogniser = kit.runs.load(out)
-    said = recogniser.answers(corpus.test)["teacher"].features
-    torch.testing.assert_close(said, read_test(out).features["teacher"])
+    file = tmp_path / "weights.safetensors"
+    state = LSTMPool(6, units=8).state_dict()
+    save_file(state | {"head.weight": torch.zeros(2)}, file)
+    asked = {"told": ClipInput("lstm", weights=str(file), fixed=True)}
+    out = exhausted(corpus, replace(TINY, epochs=2), tmp_path / "run", auxiliary=asked)
+    said = read(out / "weights.json")["told"]
+    assert said == {
+        "source": str(file),
+        "loaded": list(state),
+        "missing": [],
+        "unexpected": ["head.weight"],
+    }
 
 
 def test_moved_weights_are_the_same_run_and_other_weights_another(
@@ -701,7 +700,7 @@ def test_a_run_that_died_while_it_was_scored_is_scored(
 
 def test_a_folder_without_an_epoch_has_no_map(corpus: ClipCorpus, tmp_path: Path) -> None:
     closed(train(corpus, TINY, tmp_path / "run", **BOTH), steps=1)
-    with pytest.raises(ValueError, match=r"^read_map: .* holds no features of an epoch$"):
+    with pytest.raises(ValueError, match=r"^read_map_frames: .* holds no features of an epoch$"):
         read_map(tmp_path / "run")
 
 

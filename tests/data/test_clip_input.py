@@ -19,7 +19,6 @@ from kit.data.clip_input import (
     ClipEncoder,
     ClipInput,
     ClipKind,
-    Recipe,
     clip_encoders,
     crops,
     encode,
@@ -27,17 +26,19 @@ from kit.data.clip_input import (
     shifts,
 )
 from kit.data.clips import ClipBatch, Ragged
+from kit.encoders.audio import CNN14
 
 # A clip that each encoder takes, small but not too small for its poolings.
 SHAPES = {
     "r2plus1d_18": (2, 16, 16, 3),
     "small_video": (4, 16, 16, 3),
     "cnn14": (32, 32),
+    "panns_cnn14": (32, 32),
     "small_audio": (32, 32),
     "lstm": (7,),
     "identity": (7,),
 }
-SMALL = [name for name in SHAPES if name not in ("r2plus1d_18", "cnn14")]
+SMALL = [name for name in SHAPES if name not in ("r2plus1d_18", "cnn14", "panns_cnn14")]
 
 
 def encoder(name: str = "identity", *, dim: int = 6, **asked: Any) -> ClipEncoder:
@@ -152,7 +153,7 @@ def test_a_weights_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 # ---- the network of a modality
 
 
-@pytest.mark.parametrize("name", CLIP_ENCODERS)
+@pytest.mark.parametrize("name", [name for name, one in CLIP_ENCODERS.items() if not one.published])
 def test_every_encoder_says_how_wide_its_features_are(name: str) -> None:
     one = encoder(name, dim=9)
     features = one(*inputs(name))
@@ -309,19 +310,44 @@ def test_weights_that_come_later_are_not_read() -> None:
         clip_encoders({"told": asked}, KINDS, dim=6)
 
 
-def test_an_encoder_is_told_whether_it_is_fixed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """CNN14 as published has ReLUs; trained, it has LeakyReLUs."""
-    told: list[tuple[tuple[int, ...], int, bool]] = []
+@pytest.mark.parametrize(
+    ("name", "fixed", "activation"),
+    [("cnn14", True, nn.LeakyReLU), ("cnn14", False, nn.LeakyReLU), ("panns_cnn14", True, nn.ReLU)],
+)
+def test_cnn14_has_the_activation_that_its_weights_were_trained_with(
+    name: str, fixed: bool, activation: type[nn.Module]
+) -> None:
+    """Fixing one that was trained here changes no activation; PANNs' has its own."""
+    asked = ClipInput(name, weights="file", fixed=fixed, scaling="none")
+    with torch.device("meta"):
+        one = ClipEncoder(asked, (40, 64), ragged=False, dim=6, load=False)
+    used = {type(module) for module in one.modules() if isinstance(module, nn.ReLU | nn.LeakyReLU)}
+    assert used == {activation}
 
-    def build(shape: tuple[int, ...], dim: int, fixed: bool) -> tuple[nn.Module, int]:
-        told.append((shape, dim, fixed))
-        return nn.Identity(), dim
 
-    monkeypatch.setitem(CLIP_ENCODERS, "cnn14", Recipe(("frames", "mels"), False, build))
-    for fixed in (True, False):
-        asked = ClipInput("cnn14", weights="file", fixed=fixed)
-        ClipEncoder(asked, (40, 64), ragged=False, dim=6, load=False)
-    assert told == [((40, 64), 6, True), ((40, 64), 6, False)]
+def test_published_weights_are_used_as_published(tmp_path: Path) -> None:
+    for asked in ({"fixed": True}, {"scaling": "none"}):
+        with pytest.raises(
+            ValueError,
+            match=r"^ClipInput: panns_cnn14 is used as published: expected fixed=True and "
+            r"scaling='none', got fixed=(True and scaling='training'|False and scaling='none')$",
+        ):
+            ClipInput("panns_cnn14", weights="file", **asked)
+    state = CNN14(32).state_dict()
+    published, ours = str(tmp_path / "Cnn14_emb512.pth"), str(tmp_path / "ours.safetensors")
+    torch.save({"model": state | {"fc_audioset.weight": torch.zeros(1)}}, published)
+    save_file(state, ours)
+    with pytest.raises(
+        ValueError,
+        match=r"^ClipEncoder: .*Cnn14_emb512\.pth holds PANNs' published weights; fixed, they are "
+        r"for encoder 'panns_cnn14', which has their ReLUs$",
+    ):
+        encoder("cnn14", weights=published, fixed=True)
+    assert encoder("cnn14", weights=ours, fixed=True).loaded.unexpected == ()
+    assert encoder("cnn14", weights=published).loaded.unexpected == ("fc_audioset.weight",)
+    fixed = encoder("panns_cnn14", weights=published, fixed=True, scaling="none")
+    assert fixed.loaded.unexpected == ("fc_audioset.weight",)
+    assert encoder("lstm").loaded is None
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:

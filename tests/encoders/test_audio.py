@@ -66,7 +66,7 @@ def published() -> State:
         state |= norm(f"conv_block{block}.bn1", width) | norm(f"conv_block{block}.bn2", width)
     state["fc1.weight"] = torch.randn(512, 2048, generator=generator) / 2048**0.5
     state["fc1.bias"] = torch.randn(512, generator=generator) / 10
-    network = cnn14(state, fixed=True)
+    network = cnn14(state, as_published=True)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.train().momentum = 1.0  # takes over the statistics of this one batch
@@ -75,10 +75,10 @@ def published() -> State:
     return network.state_dict()
 
 
-def cnn14(state: State, *, fixed: bool) -> CNN14:
+def cnn14(state: State, *, as_published: bool) -> CNN14:
     """In evaluation; its tensors are the state's own, none is drawn to be overwritten."""
     with torch.device("meta"):
-        network = CNN14(fixed=fixed)
+        network = CNN14(published=as_published)
     network.load_state_dict(state, assign=True)
     return network.eval()
 
@@ -126,7 +126,7 @@ def test_a_published_file_loads_and_gives_what_the_publication_gives(
     beside = {key: torch.zeros(1).expand(shape) for key, shape in LEFT_OVER.items()}
     torch.save({"iteration": 600_000, "model": beside | published}, tmp_path / "Cnn14_emb512.pth")
     with torch.device("meta"):
-        network = CNN14(fixed=True).eval()
+        network = CNN14(published=True).eval()
     network.to_empty(device="cpu")
     state = read_weights(tmp_path / "Cnn14_emb512.pth")
     loaded = load_weights(network, state, source="PANNs'")
@@ -151,10 +151,10 @@ def test_names_and_shapes_are_the_published_ones(published: State) -> None:
     }
 
 
-def test_fixed_it_has_the_published_relus_and_trained_leaky_ones(published: State) -> None:
+def test_published_it_has_relus_and_trained_leaky_ones(published: State) -> None:
     sound = spectrograms(1, 32, 64)
     with torch.no_grad():
-        fixed, trained = cnn14(published, fixed=True), cnn14(published, fixed=False)
+        fixed, trained = cnn14(published, as_published=True), cnn14(published, as_published=False)
         assert rectifiers_called(fixed, sound) == {"relu"}
         check_only_leaky(trained, sound)
         features = trained(sound)
@@ -164,7 +164,7 @@ def test_fixed_it_has_the_published_relus_and_trained_leaky_ones(published: Stat
 
 
 def test_bands_frames_and_batch_mates_have_their_places(published: State) -> None:
-    network = cnn14(published, fixed=True)
+    network = cnn14(published, as_published=True)
     sound = spectrograms(3, 40, 64)
     with torch.no_grad():
         features = network(sound)
@@ -181,7 +181,7 @@ def test_cnn14_drops_in_training_only(published: State, monkeypatch: pytest.Monk
         return x
 
     monkeypatch.setattr("kit.encoders.audio.F.dropout", noted)
-    network = cnn14(with_statistics_of_its_own(published), fixed=False)
+    network = cnn14(with_statistics_of_its_own(published), as_published=False)
     sound = spectrograms(2, 32, 64)
     with torch.no_grad():
         network(sound)
@@ -192,7 +192,7 @@ def test_cnn14_drops_in_training_only(published: State, monkeypatch: pytest.Monk
 
 def test_gradients_reach_all_of_cnn14(published: State) -> None:
     torch.manual_seed(0)
-    network = cnn14(with_statistics_of_its_own(published), fixed=False)
+    network = cnn14(with_statistics_of_its_own(published), as_published=False)
     check_all_parameters_learn(network.train(), spectrograms(2, 32, 64))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import ImageColor
 
-from kit.figures import band_curves, curves
+from kit.figures import curves
 from kit.figures.look import COLOURS, GREY
 
 X = [0.0, 1.0, 2.0, 3.0]
@@ -18,7 +18,7 @@ WORDS: dict[str, Any] = {"title": "What one sees", "x_title": "Epoch"}
 
 
 def test_the_line_is_the_mean_and_the_band_reaches_from_the_lowest_to_the_highest() -> None:
-    band, line, single = band_curves(X, {"p": {"three": THREE, "one": ONE}}, **WORDS).data
+    band, line, single = curves(X, {"p": {"three": THREE, "one": ONE}}, **WORDS).data
     np.testing.assert_array_equal(line.y, [2, 5, 3, 1])
     np.testing.assert_array_equal(line.x, X)
     np.testing.assert_array_equal(single.y, ONE)
@@ -29,7 +29,7 @@ def test_the_line_is_the_mean_and_the_band_reaches_from_the_lowest_to_the_highes
 
 
 def test_a_band_is_pale_under_its_line_and_leaves_with_it() -> None:
-    figure = band_curves(X, {"p": {"a": THREE}, "q": {"b": THREE, "a": THREE}}, **WORDS)
+    figure = curves(X, {"p": {"a": THREE}, "q": {"b": THREE, "a": THREE}}, **WORDS)
     names = [(trace.name, trace.legendgroup, trace.showlegend) for trace in figure.data]
     assert names == [
         (None, "a", False),
@@ -48,7 +48,7 @@ def test_a_band_is_pale_under_its_line_and_leaves_with_it() -> None:
 
 
 def test_the_pointer_says_mean_lowest_and_highest() -> None:
-    _, line, single = band_curves(X, {"p": {"three": THREE, "one": ONE}}, **WORDS).data
+    _, line, single = curves(X, {"p": {"three": THREE, "one": ONE}}, **WORDS).data
     assert line.text == ("1 to 3", "4 to 7", "2 to 5", "0 to 3")
     assert line.hovertemplate == "%{y:.4g} (%{text})"
     assert line.mode == "lines"  # the text is the pointer's alone
@@ -65,35 +65,33 @@ def test_the_pointer_says_mean_lowest_and_highest() -> None:
     ],
 )
 def test_the_figure_says_what_the_band_is(panels: Any, said: str) -> None:
-    assert said in band_curves(X, panels, **WORDS).layout.title.subtitle.text
+    assert said in curves(X, panels, **WORDS).layout.title.subtitle.text
 
 
-def test_one_seed_is_drawn_as_curves_draw_it() -> None:
+def test_a_row_of_one_seed_is_drawn_as_a_curve() -> None:
     panels = {"p": {"u": ONE, "paper": X}, "q": {"u": X}}
     more: Any = {"references": {"p": {"chance": 1.0}}, "shaded": {"warm-up": (0, 1)}}
     kept: Any = {"grey": ["paper"], "markers": True}
     expected = curves(X, panels, **WORDS, **more, **kept)
-    assert band_curves(X, panels, **WORDS, **more, **kept) == expected
     rows = {panel: {name: [row] for name, row in rows.items()} for panel, rows in panels.items()}
-    assert band_curves(X, rows, **WORDS, **more, **kept) == expected
+    assert curves(X, rows, **WORDS, **more, **kept) == expected
 
 
 def test_a_band_has_gaps_where_its_line_has_some() -> None:
     lacking = np.array(THREE)
     lacking[:, 1] = np.nan
-    band, line = band_curves(X, {"p": {"a": lacking}}, **WORDS).data
+    band, line = curves(X, {"p": {"a": lacking}}, **WORDS).data
     np.testing.assert_array_equal(line.y, [2, np.nan, 3, 1])
     np.testing.assert_array_equal(band.x, [0, 0, np.nan, 2, 3, 3, 2, np.nan])
     np.testing.assert_array_equal(band.y, [3, 1, np.nan, 5, 3, 0, 2, np.nan])
-    band, line = band_curves(X, {"p": {"a": lacking * np.nan}}, **WORDS).data
+    band, line = curves(X, {"p": {"a": lacking * np.nan}}, **WORDS).data
     assert np.isnan(line.y).all()
     assert np.isnan(band.y).all()
 
 
-@pytest.mark.parametrize("draw", [curves, band_curves])
-def test_a_stretch_is_shaded_and_named_in_every_panel(draw: Any) -> None:
+def test_a_stretch_is_shaded_and_named_in_every_panel() -> None:
     stretches = {"warm-up": (0.0, 1.5), "late": (2.5, 3.0)}
-    layout = draw(X, {"p": {"a": ONE}, "q": {"a": X}}, **WORDS, shaded=stretches).layout
+    layout = curves(X, {"p": {"a": ONE}, "q": {"a": X}}, **WORDS, shaded=stretches).layout
     shades = {(s.type, s.xref, s.yref, s.x0, s.x1, s.fillcolor, s.layer) for s in layout.shapes}
     assert shades == {
         ("rect", x, f"{y} domain", start, end, GREY, "below")
@@ -112,26 +110,24 @@ PARTLY = [[1.0, np.nan, 2.0, 3.0], [1.0, np.nan, 2.0, np.nan]]
     ("values", "more", "message"),
     [
         ([ONE[:3]], {}, r"'p', 'a': expected one value per point \(4\), or a row of them per s"),
-        (np.zeros((0, 4)), {}, r"band_curves: 'p', 'a': expected .* got shape \(0, 4\)"),
-        (np.zeros((2, 2, 4)), {}, r"band_curves: 'p', 'a': expected .* got shape \(2, 2, 4\)"),
-        ([ONE, ONE[:3]], {}, r"band_curves: 'p', 'a': expected numbers, as many in each row"),
-        ([[*ONE[:3], np.inf]], {}, r"band_curves: 'p', 'a': expected no infinite values"),
+        (np.zeros((0, 4)), {}, r"curves: 'p', 'a': expected .* got shape \(0, 4\)"),
+        (np.zeros((2, 2, 4)), {}, r"curves: 'p', 'a': expected .* got shape \(2, 2, 4\)"),
+        ([ONE, ONE[:3]], {}, r"curves: 'p', 'a': expected numbers, as many in each row"),
+        ([[*ONE[:3], np.inf]], {}, r"curves: 'p', 'a': expected no infinite values"),
         (PARTLY, {}, r"'p', 'a': expected that all seeds or none have a point, not so .*\[3\]"),
-        (ONE, {"shaded": {"w": (2, 2)}}, r"band_curves: shaded 'w': expected an end .* 2 and 2"),
-        (ONE, {"shaded": {"w": (0, np.inf)}}, r"band_curves: shaded 'w': expected an end after"),
-        (ONE, {"references": {"q": {"c": 1}}}, r"band_curves: references for panels .* \['q'\]"),
-        (ONE, {"grey": ["z"]}, r"band_curves: grey names curves that are not there: \['z'\]"),
+        (ONE, {"shaded": {"w": (2, 2)}}, r"curves: shaded 'w': expected an end .* 2 and 2"),
+        (ONE, {"shaded": {"w": (0, np.inf)}}, r"curves: shaded 'w': expected an end after"),
+        (ONE, {"references": {"q": {"c": 1}}}, r"curves: references for panels .* \['q'\]"),
+        (ONE, {"grey": ["z"]}, r"curves: grey names curves that are not there: \['z'\]"),
     ],
 )
 def test_errors_are_named(values: Any, more: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        band_curves(X, {"p": {"a": values}}, **WORDS, **more)
+        curves(X, {"p": {"a": values}}, **WORDS, **more)
 
 
 def test_errors_of_the_axis_are_named() -> None:
-    with pytest.raises(ValueError, match=r"band_curves: x must be \(points,\) and finite"):
-        band_curves([0, np.nan], {"p": {"a": [1, 2]}}, **WORDS)
-    with pytest.raises(ValueError, match=r"band_curves: expected at least one panel and a curve"):
-        band_curves(X, {"p": {}}, **WORDS)
-    with pytest.raises(ValueError, match=r"curves: shaded 'w': expected an end after its begin"):
-        curves(X, {"p": {"a": ONE}}, **WORDS, shaded={"w": (1, 0)})
+    with pytest.raises(ValueError, match=r"curves: x must be \(points,\) and finite"):
+        curves([0, np.nan], {"p": {"a": [1, 2]}}, **WORDS)
+    with pytest.raises(ValueError, match=r"curves: expected at least one panel and a curve"):
+        curves(X, {"p": {}}, **WORDS)

@@ -351,5 +351,5 @@ def test_a_folder_without_an_epoch_is_refused(tmp_path: Path, corpus: Corpus) ->
     records.close()
     with pytest.raises(ValueError, match=r"restore: .* holds no trained networks yet"):
         kit.runs.load(tmp_path / "run")
-    with pytest.raises(ValueError, match=r"read_map: .* holds no features of an epoch"):
+    with pytest.raises(ValueError, match=r"read_map_frames: .* holds no features of an epoch"):
         read_map(tmp_path / "run")
