@@ -185,7 +185,7 @@ def evaluation_batches(
         clips: a split.
         modalities: which of them.
         crops: how videos enter, by modality; at most one.
-        batch_size: clips at a time.
+        batch_size: rows at a time; where videos are cropped, those of one clip.
 
     Raises:
         ValueError: more than one cropped modality: their windows would have no common count.
@@ -195,19 +195,21 @@ def evaluation_batches(
         raise ValueError(
             f"evaluation_batches: expected at most one cropped modality, got {', '.join(crops)}"
         )
-    for start in range(0, len(clips), batch_size):
-        rows = list(range(start, min(start + batch_size, len(clips))))
+    at_once = 1 if crops else batch_size
+    for start in range(0, len(clips), at_once):
+        rows = list(range(start, min(start + at_once, len(clips))))
         read = {name: whole(clips, name, rows) for name in modalities if name not in (crops or {})}
         values = {name: value for name, (value, _) in read.items()}
         lengths = {name: steps for name, (_, steps) in read.items() if steps is not None}
-        for name, crop in (crops or {}).items():
-            windows = [crop.evaluation(clips.modality(name)[row]) for row in rows]
-            counts = torch.tensor([len(window) for window in windows])
-            values = {other: v.repeat_interleave(counts, 0) for other, v in values.items()}
-            lengths = {other: s.repeat_interleave(counts, 0) for other, s in lengths.items()}
-            values[name] = torch.cat(windows)
-            rows = torch.tensor(rows).repeat_interleave(counts).tolist()
-        yield _batch(clips, values, lengths, rows)
+        if not crops:
+            yield _batch(clips, values, lengths, rows)
+            continue
+        ((name, crop),) = crops.items()
+        for windows in crop.evaluation(clips.modality(name)[start]).split(batch_size):
+            many = len(windows)
+            repeated = {other: v.repeat_interleave(many, 0) for other, v in values.items()}
+            steps = {other: s.repeat_interleave(many, 0) for other, s in lengths.items()}
+            yield _batch(clips, {**repeated, name: windows}, steps, rows * many)
 
 
 def whole(clips: Clips, name: str, rows: Sequence[int]) -> tuple[Tensor, Tensor | None]:
