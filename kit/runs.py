@@ -103,7 +103,8 @@ class Run:
         """Put the last checkpoint into `method` and the random states; say where to go on."""
         path = self.folder / "checkpoint.pt"
         if not path.exists():
-            (self.folder / "history.jsonl").unlink(missing_ok=True)
+            for left in ("history.jsonl", "best.json", "best.safetensors"):
+                (self.folder / left).unlink(missing_ok=True)
             return Progress()
         device = next(method.networks.parameters()).device
         state = torch.load(path, map_location="cpu", weights_only=True)
@@ -189,6 +190,8 @@ class Run:
 def open_run(folder: Path | str, asked: Mapping[str, Json]) -> Iterator[Run]:
     """Open a run folder: new, to be continued, or finished with exactly what is asked for.
 
+    A folder in which nothing was trained yet, since what was asked for failed at once, is new.
+
     Args:
         folder: where it is or shall be.
         asked: plain facts that decide the result: method, config, data fingerprint, seed, code
@@ -205,7 +208,8 @@ def open_run(folder: Path | str, asked: Mapping[str, Json]) -> Iterator[Run]:
     config = folder / "config.json"
     if config.exists():
         there = read_json(config)["asked"]
-        if there != facts:
+        trained = any((folder / name).exists() for name in ("checkpoint.pt", "done"))
+        if there != facts and trained:
             raise ValueError(f"open_run: {folder} holds another run: {_difference(there, facts)}")
     elif any(path.name != "lock" for path in folder.iterdir()):
         raise ValueError(f"open_run: {folder} is not empty and holds no config.json of a run")
@@ -213,7 +217,7 @@ def open_run(folder: Path | str, asked: Mapping[str, Json]) -> Iterator[Run]:
         yield Run(folder, finished=True)
         return
     with _locked(folder):
-        if not config.exists():
+        if not config.exists() or there != facts:
             digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
             write_json(config, {"hash": digest[:16], "asked": facts})
         yield Run(folder, finished=False)
@@ -223,7 +227,7 @@ def load(folder: Path | str) -> Any:
     """The method of a run, ready to be used: for ITMeetsAL with `encode_images` and `encode_texts`.
 
     The folder names the package that wrote it; that package restores it, in evaluation mode, with
-    the networks of the best epoch.
+    the networks of the epoch that the run selected.
 
     Raises:
         ValueError: a folder without a run, or one of another package.
@@ -255,12 +259,17 @@ def read_map_frames(folder: Path | str) -> tuple[list[int], dict[str, Tensor]]:
         ValueError: a folder whose first epoch is not done.
 
     """
-    files = sorted((Path(folder) / "map").glob("epoch_*.safetensors"))
+    files = {_epoch_of(file): file for file in (Path(folder) / "map").glob("epoch_*.safetensors")}
+    epochs = sorted(files)
     if not files:
         raise ValueError(f"read_map_frames: {folder} holds no features of an epoch")
-    frames = [load_file(file) for file in files]
+    frames = [load_file(files[epoch]) for epoch in epochs]
     stacked = {name: torch.stack([frame[name] for frame in frames]) for name in frames[0]}
-    return [int(file.stem.removeprefix("epoch_")) for file in files], stacked
+    return epochs, stacked
+
+
+def _epoch_of(file: Path) -> int:
+    return int(file.stem.removeprefix("epoch_"))
 
 
 def _line(record: Record) -> dict[str, Json]:

@@ -17,11 +17,18 @@ import numpy as np
 import pytest
 import torch
 from killed_run import STEPS, run
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from toy_method import ToyLoader, ToyMethod, same
 
 import kit.runs
-from kit.runs import code_version, environment, open_run, read_history, seed_everything
+from kit.runs import (
+    code_version,
+    environment,
+    open_run,
+    read_history,
+    read_map_frames,
+    seed_everything,
+)
 from kit.training import Epoch, Record, fit
 
 ASKED = {"restored_by": "kit.nowhere", "config": {"dim": 8, "lr": 0.1}, "seed": 0}
@@ -217,6 +224,29 @@ def test_another_run_is_refused_and_the_difference_named(tmp_path: Path) -> None
         r"seed is 0 there, 1 was asked for",
     ):
         list(toy_run(tmp_path, asked=other))
+
+
+def test_a_folder_in_which_nothing_was_trained_belongs_to_nobody(tmp_path: Path) -> None:
+    """What was asked for failed at once: asked rightly, it goes into the same folder."""
+    wrong = ASKED | {"seed": -1}
+    with pytest.raises(ValueError, match="no such seed"), open_run(tmp_path, wrong):
+        raise ValueError("no such seed")
+    for left in ("history.jsonl", "best.json"):
+        (tmp_path / left).write_text("{}")
+    assert len(list(toy_run(tmp_path, epochs=1))) == 8
+    assert json.loads((tmp_path / "config.json").read_text())["asked"] == ASKED
+    (tmp_path / "checkpoint.pt").unlink()
+    with pytest.raises(ValueError, match=r"holds another run: seed is 0 there, -1 was asked for"):
+        list(toy_run(tmp_path, asked=wrong))  # it is finished, with or without a checkpoint
+
+
+def test_frames_of_a_map_are_in_the_order_of_their_epochs(tmp_path: Path) -> None:
+    (tmp_path / "map").mkdir()
+    for epoch in (1000, 999, 2):
+        save_file({"x": torch.tensor([epoch])}, tmp_path / "map" / f"epoch_{epoch:03d}.safetensors")
+    epochs, features = read_map_frames(tmp_path)
+    assert epochs == [2, 999, 1000]
+    assert features["x"].tolist() == [[2], [999], [1000]]
 
 
 def test_a_foreign_folder_is_refused(tmp_path: Path) -> None:

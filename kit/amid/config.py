@@ -105,6 +105,16 @@ class Config:
                 f"{name}: teacher 'fixed' is for a student that learns from it, "
                 f"got trained={self.trained!r}"
             )
+        informed = self.student_information_weight or self.auxiliary_information_weight
+        both = self.trained == "both"
+        if both and self.contrast == "nce" and not informed:
+            raise ValueError(f"{name}: contrast 'nce' without any information weight is ignored")
+        if both and self.adversaries != "adaptive" and not self.adversarial_weight:
+            raise ValueError(
+                f"{name}: adversaries {self.adversaries!r} without adversarial_weight is ignored"
+            )
+        if self.optimizer == "adam" and self.momentum != Config.momentum:
+            raise ValueError(f"{name}: momentum is for sgd, adam ignores {self.momentum}")
         if self.teacher == "fixed" and self.auxiliary_information_weight:
             raise ValueError(
                 f"{name}: with a fixed teacher L_MIa moves nothing; "

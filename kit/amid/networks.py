@@ -15,8 +15,7 @@ from torch import Tensor, nn
 
 from kit.data.clip_input import encode, feature_dims
 from kit.data.clips import ClipBatch
-
-NEGATIVE_SLOPE = 0.01  # torch's own; the paper names none
+from kit.encoders import NEGATIVE_SLOPE
 
 
 def teacher_network(target_dim: int, auxiliary_dims: Sequence[int], *, dim: int) -> nn.Sequential:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -48,20 +48,23 @@ class SplitAnswers(NamedTuple):
 class Recogniser:
     """A trained student and teacher, or one of them: clips to classes.
 
-    `target` is what the student reads, `others` what anyone reads beside it.
+    `target` is what the student reads, `others` what anyone reads beside it, `kinds` what the clips
+    were like that they learnt from.
     """
 
     method: AMID | Alone
     classes: tuple[str, ...]
     target: dict[str, ClipInput]
     others: dict[str, ClipInput]
+    kinds: dict[str, ClipKind]
     folder: Path
 
     def answers(self, clips: Clips, models: Sequence[str] | None = None) -> dict[str, SplitAnswers]:
         """Features and logits of clips, by model; the student needs the target modalities alone.
 
         Raises:
-            ValueError: a model that this run did not train; clips without a modality.
+            ValueError: a model that this run did not train; clips without a modality, or of another
+                shape or kind of number than those that were learnt.
 
         """
         models = self.method.models if models is None else tuple(models)
@@ -72,6 +75,7 @@ class Recogniser:
                 f"got {', '.join(unknown)}"
             )
         inputs = self.target if models == ("student",) else {**self.target, **self.others}
+        self._check_kinds(clips, inputs)
         device = next(self.method.networks.parameters()).device
         parts: dict[str, list[SplitAnswers]] = {model: [] for model in models}
         with evaluating(self.method.networks):
@@ -81,6 +85,17 @@ class Recogniser:
                     rows = (features.float().cpu(), logits.float().cpu())
                     parts[model].append(SplitAnswers(*rows, batch.indices))
         return {model: _gathered(said, len(clips)) for model, said in parts.items()}
+
+    def _check_kinds(self, clips: Clips, inputs: Iterable[str]) -> None:
+        """Bytes and shares of one look alike to a network, and mean something else."""
+        said = {True: "whole numbers", False: "fractions"}
+        for name in inputs:
+            learnt, given = self.kinds[name], ClipKind.of(clips.modality(name))
+            if learnt.whole != given.whole:
+                raise ValueError(
+                    f"answers: expected {name!r} in {said[learnt.whole]}, as they were learnt, "
+                    f"got {said[given.whole]} ({clips.name!r})"
+                )
 
     def predict(self, clips: Clips) -> list[str]:
         """The class of each clip, as the student says (or the one model there is)."""
@@ -131,7 +146,7 @@ def restore(folder: Path | str) -> Recogniser:
     method.networks.load_state_dict(load_file(folder / "networks.safetensors"))
     method.networks.eval()
     others = others_of(kept, target, auxiliary)
-    return Recogniser(method, tuple(kept["classes"]), target, others, folder)
+    return Recogniser(method, tuple(kept["classes"]), target, others, kinds_again(kept), folder)
 
 
 def others_of(
@@ -162,9 +177,7 @@ def method_of(
 
     """
     config = Config(**kept["config"])
-    kinds = {
-        name: ClipKind(tuple(shape), ragged) for name, (shape, ragged) in kept["kinds"].items()
-    }
+    kinds = kinds_again(kept)
     parts: dict[str, Any] = {
         "target": clip_encoders(target, kinds, dim=config.dim, load=load),
         "auxiliary": clip_encoders(auxiliary, kinds, dim=config.dim, load=load),
@@ -173,6 +186,11 @@ def method_of(
     if config.trained != "both":
         return Alone(config, **parts)
     return AMID(config, **parts, fixed_teacher=fixed_teacher)
+
+
+def kinds_again(kept: Mapping[str, Any]) -> dict[str, ClipKind]:
+    """What the clips were like, from a file."""
+    return {name: ClipKind(tuple(shape), *rest) for name, (shape, *rest) in kept["kinds"].items()}
 
 
 def asked_again(inputs: Mapping[str, Any]) -> dict[str, ClipInput]:

@@ -84,6 +84,8 @@ def train(
         FloatingPointError: a term that is not finite.
 
     """
+    # Their order is that of a network's inputs: one order, whoever asks.
+    target, auxiliary = dict(sorted(target.items())), dict(sorted(auxiliary.items()))
     _check_modalities(config, target, auxiliary, teacher_run)
     fingerprint = corpus.fingerprint()
     teacher = None if teacher_run is None else _finished_teacher(Path(teacher_run), fingerprint)
@@ -103,8 +105,8 @@ def train(
     inputs = _inputs(kept, target, auxiliary)
     batches = TrainingBatches(corpus.train, list(inputs), crops(inputs), shifts(inputs), seed=seed)
     loader = ClipLoader(batches, config.batch_size, workers=workers)
-    seed_everything(seed)
     theirs = None if teacher is None else restore(teacher).method.networks
+    seed_everything(seed)
     method = method_of(kept, target, auxiliary, theirs)
     with open_run(out, asked) as run:
         if run.finished:
@@ -114,7 +116,8 @@ def train(
         method.networks.to(device)
         others = others_of(kept, target, auxiliary)
         seed_everything(seed)  # what training draws does not depend on which networks were made
-        recogniser = Recogniser(method, corpus.classes, dict(target), others, run.folder)
+        kinds = kept["kinds"]
+        recogniser = Recogniser(method, corpus.classes, dict(target), others, kinds, run.folder)
         _keep_for_later(recogniser, corpus, kept)
 
         start = run.resume(method)
@@ -149,14 +152,15 @@ def train(
 class MapFeatures(NamedTuple):
     """Features of the same test clips after each epoch: the frames of the embedding map.
 
-    `epochs` numbers them; `student` and `teacher` are (epochs, clips, dim) float32; `labels` has a
-    class name per clip; `same_class_cosine` (epochs,) is over all clips of the test split, nan if
-    it has no two of a class.
+    `epochs` numbers them; `student` and `teacher` are (epochs, clips, dim) float32; `ids` and
+    `labels` have the clip's id and the name of its class; `same_class_cosine` (epochs,) is over all
+    clips of the test split, nan if it has no two of a class.
     """
 
     epochs: list[int]
     student: Tensor
     teacher: Tensor
+    ids: list[str]
     labels: list[str]
     same_class_cosine: Tensor
 
@@ -169,9 +173,8 @@ def read_map(folder: Path | str) -> MapFeatures:
 
     """
     epochs, features = read_map_frames(folder)
-    return MapFeatures(
-        epochs, labels=read_json(Path(folder) / "map" / "clips.json")["labels"], **features
-    )
+    clips = read_json(Path(folder) / "map" / "clips.json")
+    return MapFeatures(epochs, ids=clips["ids"], labels=clips["labels"], **features)
 
 
 class Tested(NamedTuple):
@@ -285,9 +288,16 @@ def _keep_for_later(recogniser: Recogniser, corpus: ClipCorpus, kept: Mapping[st
     notes = {"name": corpus.name, "counts": corpus.counts, "notes": list(corpus.notes)}
     write_json(folder / "corpus.json", notes)
     if len(recogniser.method.models) == 2:
-        shown = [corpus.classes[label] for label in corpus.test.labels[:MAP_CLIPS]]
-        clips = {"ids": list(corpus.test.ids[:MAP_CLIPS]), "labels": shown}
+        ids, labels = corpus.test.ids, corpus.test.labels
+        shown = [(ids[row], corpus.classes[labels[row]]) for row in _map_rows(corpus.test)]
+        clips = dict(zip(("ids", "labels"), zip(*shown, strict=True), strict=True))
         write_json(folder / "map" / "clips.json", clips)
+
+
+def _map_rows(test: Clips) -> list[int]:
+    """Clips from one end of the split to the other: it may be sorted by class."""
+    count = min(MAP_CLIPS, len(test))
+    return [row * len(test) // count for row in range(count)]
 
 
 def _keep_map(recogniser: Recogniser, test: Clips, record: Epoch) -> None:
@@ -296,7 +306,7 @@ def _keep_map(recogniser: Recogniser, test: Clips, record: Epoch) -> None:
         return
     said = recogniser.answers(test)
     pair = said["teacher"].features, said["student"].features
-    features = {name: one.features[:MAP_CLIPS].contiguous() for name, one in said.items()}
+    features = {name: one.features[_map_rows(test)] for name, one in said.items()}
     twice = len(set(test.labels)) < len(test)
     cosine = same_class_cosine(*pair, test.labels) if twice else float("nan")
     features["same_class_cosine"] = torch.tensor(cosine)

@@ -34,11 +34,11 @@ def pretrain_auxiliary(
         how: seed, device, precision, workers of `kit.amid.run.train`.
 
     Returns:
-        The same modalities, fixed.
+        The same modalities: what was trained here is fixed, the others are as they were.
 
     """
     fixed: dict[str, ClipInput] = {}
-    alone = replace(config, trained="auxiliary", teacher="online", decay_at=(), selection="last")
+    alone = replace(config, trained="auxiliary", teacher="online", selection="last")
     for name, asked in auxiliary.items():
         if asked.fixed or asked.weights is not None or asked.encoder == "identity":
             fixed[name] = asked
@@ -74,8 +74,8 @@ def train_configurations(
         name -> run folder, in the order of `configurations`.
 
     Raises:
-        ValueError: two names that differ in signs only; a fixed teacher without a configuration
-            that trains one.
+        ValueError: two names that differ in signs only; a fixed teacher without exactly one
+            configuration that trains one.
 
     """
     folders = {name: Path(out) / _slug(name) for name in configurations}
@@ -86,10 +86,10 @@ def train_configurations(
         )
     teachers = [name for name, config in configurations.items() if config.trained == "teacher"]
     orphans = [name for name, config in configurations.items() if config.teacher == "fixed"]
-    if orphans and not teachers:
+    if orphans and len(teachers) != 1:
         raise ValueError(
-            f"train_configurations: {', '.join(orphans)}: expected a configuration that trains "
-            "the teacher alone, got none"
+            f"train_configurations: {', '.join(orphans)}: expected one configuration that trains "
+            f"the teacher alone, got {', '.join(teachers) or 'none'}"
         )
     for name in sorted(configurations, key=orphans.__contains__):  # their teacher comes before
         config = configurations[name]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kit.checks import some
-from kit.data.clips import Array, ClipCorpus, Clips, Modality, Ragged
+from kit.data.clips import Array, ClipCorpus, Clips, Modality, Ragged, refuse_shared_groups
 from kit.data.huggingface import (
     named_splits,
     one_table,
@@ -83,8 +83,9 @@ def clip_corpus_from_dataset(
             and counted in `ClipCorpus.notes`.
 
     Raises:
-        ValueError: what `clips_from_dataset` refuses; not all splits, or one without rows; splits
-            that do not fit together (`ClipCorpus`).
+        ValueError: what `clips_from_dataset` refuses; not all splits, or one without rows; a group
+            that is in the test split and in another; splits that do not fit together
+            (`ClipCorpus`).
 
     """
     columns = _Columns("clip_corpus_from_dataset", label, modalities, id_column, group_column)
@@ -112,7 +113,8 @@ def clip_corpus_from_dataset(
         clips.take(range(end - len(part), end), name=split)
         for (split, part), end in zip(rows.items(), ends, strict=True)
     )
-    return ClipCorpus("dataset", classes, train, validation, test, tuple(notes))
+    corpus = ClipCorpus("dataset", classes, train, validation, test, tuple(notes))
+    return refuse_shared_groups(columns.function, corpus)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from kit.checks import some
-from kit.data.clips import ClipCorpus, Clips, Modality, Ragged
+from kit.data.clips import ClipCorpus, Clips, Modality, Ragged, refuse_shared_groups
 from kit.files import atomic
 
 ITEMS_FILE, CLASSES_FILE = "items.csv", "classes.csv"
@@ -81,7 +81,8 @@ def read_clip_corpus(folder: str | Path, *, modalities: Sequence[str] | None = N
 
     Raises:
         ValueError: what `read_clip_folder` refuses; no column ``split``, a word in it that is none
-            of the three, a split without clips; splits that do not fit together (`ClipCorpus`).
+            of the three, a split without clips; a group that is in the test split and in another;
+            splits that do not fit together (`ClipCorpus`).
 
     """
     folder = Path(folder)
@@ -106,7 +107,8 @@ def read_clip_corpus(folder: str | Path, *, modalities: Sequence[str] | None = N
         clips.take([row for row, word in enumerate(words) if word == split], name=split)
         for split in SPLITS
     )
-    return ClipCorpus(folder.resolve().name, classes, train, validation, test)
+    corpus = ClipCorpus(folder.resolve().name, classes, train, validation, test)
+    return refuse_shared_groups(f"read_clip_corpus: {path}", corpus)
 
 
 def write_clip_folder(folder: str | Path, clips: Clips, classes: Sequence[str]) -> None:
@@ -133,9 +135,11 @@ def write_clip_corpus(folder: str | Path, corpus: ClipCorpus) -> None:
         corpus: its name becomes the folder's, and its notes are not kept.
 
     Raises:
-        ValueError: what `write_clip_folder` refuses; splits of which some have groups.
+        ValueError: what `write_clip_folder` refuses; splits of which some have groups; a group that
+            is in the test split and in another.
 
     """
+    refuse_shared_groups(f"write_clip_corpus: {folder}", corpus)
     splits = corpus.splits
     if len({bool(len(split.groups)) for split in splits}) > 1:
         raise ValueError(

@@ -33,7 +33,8 @@ class Recipe:
 
     Args:
         axes: of one clip; "steps" is the ragged axis.
-        ragged: whether it takes clips of different length, with their lengths.
+        ragged: whether it takes clips of different length, with their lengths; such a network also
+            takes clips that happen to be of one length.
         build: shape of a clip, wished width -> network, width of its features.
         published: whether it is somebody's network as it was published: fixed, and with a scaling
             of its own.
@@ -139,14 +140,16 @@ class ClipEncoder(nn.Module):
     ) -> None:
         super().__init__()
         recipe = CLIP_ENCODERS[asked.encoder]
-        if len(shape) + ragged != len(recipe.axes) or ragged != recipe.ragged:
+        if len(shape) + ragged != len(recipe.axes) or (ragged and not recipe.ragged):
             got = f"({', '.join(['steps'] * ragged + [str(size) for size in shape])})"
             raise ValueError(
                 f"ClipEncoder: {asked.encoder} takes clips of ({', '.join(recipe.axes)}), "
-                f"{'ragged' if recipe.ragged else 'all of one size'}, got {got}, "
+                f"{'ragged or not' if recipe.ragged else 'all of one size'}, got {got}, "
                 f"{'ragged' if ragged else 'all of one size'}"
             )
         self.asked = asked
+        # What a clip must be like; the first axis of a sequence is free.
+        self.clip_shape = shape[not ragged :] if recipe.ragged else shape
         self.network, self.feature_dim = recipe.build(shape, dim)
         self.register_buffer("mean", torch.zeros(shape[-1]))
         self.register_buffer("deviation", torch.ones(shape[-1]))
@@ -184,7 +187,7 @@ class ClipEncoder(nn.Module):
         mean = sum(block.sum(axis=0, dtype=np.float64) for block in blocks) / len(flat)
         square = sum(np.square(block - mean).sum(axis=0) for block in blocks) / len(flat)
         # Compared as they are: the mean of equal numbers may be off in its last bit.
-        constant = (flat == flat[0]).all(axis=0)
+        constant = np.all([(block == flat[0]).all(axis=0) for block in blocks], axis=0)
         self.mean.copy_(torch.from_numpy(mean))
         self.deviation.copy_(torch.from_numpy(np.where(constant, 1.0, np.sqrt(square))))
 
@@ -194,7 +197,23 @@ class ClipEncoder(nn.Module):
         return self
 
     def forward(self, values: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Encode clips; `lengths` are those of ragged ones."""
+        """Encode clips; `lengths` are those of ragged ones.
+
+        Raises:
+            ValueError: clips of another shape than those it was built for.
+
+        """
+        sequences = CLIP_ENCODERS[self.asked.encoder].ragged
+        wrong = values.shape[1 + sequences :] != self.clip_shape
+        if wrong or (lengths is not None and not sequences):
+            built = ["steps"] * sequences + [str(size) for size in self.clip_shape]
+            came = [str(size) for size in values.shape[1:]]
+            raise ValueError(
+                f"ClipEncoder: {self.asked.encoder} was built for clips of ({', '.join(built)}), "
+                f"got ({', '.join(came)}){'' if lengths is None else ', ragged'}"
+            )
+        if sequences and lengths is None:
+            lengths = torch.full((len(values),), values.shape[1], device=values.device)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.asked.fixed):
             scaled = (values - self.mean) / self.deviation
             given = (scaled,) if lengths is None else (scaled, lengths)
@@ -203,15 +222,20 @@ class ClipEncoder(nn.Module):
 
 
 class ClipKind(NamedTuple):
-    """What the clips of a modality look like: the shape of one, without the length if ragged."""
+    """What the clips of a modality look like: the shape of one, without the length if ragged.
+
+    `whole`: whether they are whole numbers, such as a picture's bytes.
+    """
 
     shape: tuple[int, ...]
     ragged: bool
+    whole: bool = False
 
     @classmethod
     def of(cls, modality: Modality) -> ClipKind:
         """Look at a modality."""
-        return cls(clip_shape(modality), isinstance(modality, Ragged))
+        values = modality.values if isinstance(modality, Ragged) else modality
+        return cls(clip_shape(modality), isinstance(modality, Ragged), values.dtype.kind in "iu")
 
 
 def clip_encoders(
@@ -233,7 +257,7 @@ def clip_encoders(
     for name, asked in inputs.items():
         if name not in kinds:
             raise ValueError(f"modality {name!r}: the clips have only {', '.join(kinds)}")
-        shape, ragged = kinds[name]
+        shape, ragged, _ = kinds[name]
         if asked.crop is not None:  # makes videos of different lengths all of one size
             size = asked.crop.size
             shape, ragged = (asked.crop.frames, size, size, shape[-1]), False

@@ -153,7 +153,8 @@ class Clips:
     def take(self, rows: Sequence[int] | NDArray[np.integer], *, name: str | None = None) -> Clips:
         """The clips of these rows, in this order.
 
-        Rows that are one block are not copied: what is mapped from a file stays on the disk.
+        Of a modality of one size, rows that are one block are not copied: what is mapped from a
+        file stays on the disk.
 
         Raises:
             ValueError: no row, a row twice, or rows that are no whole numbers, such as a mask.
@@ -177,14 +178,25 @@ class Clips:
         """The same clips with one more modality, made of another clip by clip, such as log-mel.
 
         Raises:
-            ValueError: there is a modality of that name, or none to make it of.
+            ValueError: there is a modality of that name, or none to make it of; clips of one size
+                that become different.
 
+        A ragged modality gives a ragged one, except where every clip becomes a vector.
         """
         if name in self.modalities:
             raise ValueError(f"Clips: split {self.name!r} has a modality {name!r} already")
         given = self.modality(source)
         made = [np.asarray(transform(given[row])) for row in range(len(self))]
-        modality = Ragged.of(made) if isinstance(given, Ragged) else np.stack(made)
+        pooled = made[0].ndim < np.ndim(given[0])
+        if isinstance(given, Ragged) and not pooled:
+            return replace(self, modalities={**self.modalities, name: Ragged.of(made)})
+        other = [self.ids[row] for row, one in enumerate(made) if one.shape != made[0].shape]
+        if other:
+            raise ValueError(
+                f"Clips: split {self.name!r}: expected that {name!r} has one shape, as of "
+                f"{self.ids[0]!r} {made[0].shape}, got others of {len(other)} clips: {some(other)}"
+            )
+        modality = np.stack(made)
         return replace(self, modalities={**self.modalities, name: modality})
 
     def modality(self, name: str) -> Modality:
@@ -212,7 +224,7 @@ def _values(modality: Modality) -> Array:
 
 
 def _taken(modality: Modality, rows: list[int]) -> Modality:
-    """These rows of a modality: a view where they are one block, else a copy."""
+    """These rows of a modality: of one size a view where they are one block, else a copy."""
     if isinstance(modality, Ragged):
         return modality.take(rows)
     start, stop = (max(rows[0], 0), rows[0] + len(rows)) if rows else (0, 0)
@@ -312,6 +324,23 @@ class ClipCorpus:
                     digest.update(repr((name, array.dtype.str, array.shape)).encode())
                     digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()[:32]
+
+
+def refuse_shared_groups(where: str, corpus: ClipCorpus) -> ClipCorpus:
+    """A corpus with splits of its own, if no group that is tested is also learnt from.
+
+    Raises:
+        ValueError: groups that are in the test split and in another.
+
+    """
+    others = {*corpus.train.groups, *corpus.validation.groups}
+    shared = sorted(set(corpus.test.groups) & others)
+    if shared:
+        raise ValueError(
+            f"{where}: groups must not be split apart, but {len(shared)} of the test split are in "
+            f"another too: {some(shared)}"
+        )
+    return corpus
 
 
 def _kinds(split: Clips) -> dict[str, str]:

@@ -10,7 +10,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-NEGATIVE_SLOPE = 0.01  # torch's own; the paper names none
+from kit.encoders import NEGATIVE_SLOPE
 
 
 class _ConvBlock(nn.Module):

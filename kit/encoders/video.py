@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-NEGATIVE_SLOPE = 0.01  # torch's own; the paper names none
+from kit.encoders import NEGATIVE_SLOPE
 
 
 class R2Plus1D18(nn.Module):

@@ -2,9 +2,7 @@
 
 from kit.metrics.classification import (
     ClassificationScores,
-    Fold,
     evaluate_classification,
-    leave_one_group_out,
 )
 from kit.metrics.intervals import Interval, interval_over_queries, interval_over_seeds
 from kit.metrics.neighbours import NeighbourScores, evaluate_knn, same_class_cosine
@@ -21,7 +19,6 @@ __all__ = [
     "ClassificationScores",
     "CrossModalScores",
     "Curve",
-    "Fold",
     "Interval",
     "NeighbourScores",
     "PerQuery",
@@ -32,6 +29,5 @@ __all__ = [
     "evaluate_retrieval",
     "interval_over_queries",
     "interval_over_seeds",
-    "leave_one_group_out",
     "same_class_cosine",
 ]

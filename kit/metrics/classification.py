@@ -6,9 +6,9 @@ same score, it counts as wrong, so that a collapsed model cannot look good.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -47,14 +47,6 @@ class ClassificationScores:
     def weighted_accuracy(self) -> float:
         """`top1` by its name in emotion recognition ("WA"): classes weigh what they occur."""
         return self.top1
-
-
-class Fold(NamedTuple):
-    """One group's rows for the test, ascending, and all other rows for the training."""
-
-    group: Any
-    train_rows: Integers
-    test_rows: Integers
 
 
 def evaluate_classification(
@@ -110,31 +102,6 @@ def evaluate_classification(
         unweighted_accuracy=float(np.nanmean(per_class)),
         per_class=per_class,
         confusion=confusion,
-    )
-
-
-def leave_one_group_out(groups: Groups) -> Iterator[Fold]:
-    """Split rows into as many folds as there are groups, each tested once, in ascending order.
-
-    Args:
-        groups: (rows,) ids, such as each utterance's session: IEMOCAP's five give five folds.
-
-    Raises:
-        ValueError: groups that are not one-dimensional; fewer than two of them.
-
-    >>> for session, train_rows, test_rows in leave_one_group_out(["b", "a", "b", "c"]):
-    ...     print(session, train_rows, test_rows)
-    a [0 2 3] [1]
-    b [1 3] [0 2]
-    c [0 1 2] [3]
-
-    """
-    ids, member = _members("leave_one_group_out", groups)
-    if len(ids) < 2:
-        raise ValueError(f"leave_one_group_out: expected at least two groups, got {len(ids)}")
-    return (
-        Fold(group, np.flatnonzero(member != place), np.flatnonzero(member == place))
-        for place, group in enumerate(ids)
     )
 
 

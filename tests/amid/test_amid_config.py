@@ -79,6 +79,18 @@ def test_small_changes_size_and_schedule_and_no_number_of_the_objective() -> Non
         ({"temperature": 0.0}, r"^Config: temperature must be a positive number, got 0\.0$"),
         ({"learning_rate": 0.0}, r"^Config: learning_rate must be a positive number, got 0\.0$"),
         ({"discriminator_learning_rate": -1.0}, r"discriminator_learning_rate must be a positive"),
+        (
+            {"contrast": "nce", "student_information_weight": 0, "auxiliary_information_weight": 0},
+            r"^Config: contrast 'nce' without any information weight is ignored$",
+        ),
+        (
+            {"adversaries": "uniform", "adversarial_weight": 0.0},
+            r"^Config: adversaries 'uniform' without adversarial_weight is ignored$",
+        ),
+        (
+            {"optimizer": "adam", "momentum": 0.5},
+            r"^Config: momentum is for sgd, adam ignores 0\.5$",
+        ),
         ({"momentum": 1.0}, r"^Config: momentum must lie in \[0, 1\), got 1\.0$"),
         ({"momentum": -0.1}, r"^Config: momentum must lie in \[0, 1\), got -0\.1$"),
         ({"decay_at": (150, 300)}, r"decay_at must lie within the 300 epochs, got \(150, 300\)$"),

@@ -225,14 +225,18 @@ def test_map_holds_test_clips_after_each_epoch(folder: Path, corpus: ClipCorpus)
     assert kept.same_class_cosine.tolist() == pytest.approx(expected)
 
 
-def test_a_map_of_many_clips_keeps_the_first_and_the_cosine_of_all(
+def test_a_map_of_many_clips_keeps_some_of_all_classes_and_the_cosine_of_all(
     corpus: ClipCorpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("kit.amid.run.MAP_CLIPS", 3)
     out = exhausted(corpus, replace(TINY, epochs=2), tmp_path / "run")
     kept = read_map(out)
     assert kept.student.shape == (2, 3, 8)
-    assert kept.labels == [CLASSES[label] for label in corpus.test.labels[:3]]
+    rows = [0, len(corpus.test) // 3, 2 * len(corpus.test) // 3]  # the split is sorted by class
+    assert kept.ids == [corpus.test.ids[row] for row in rows]
+    assert kept.labels == [CLASSES[corpus.test.labels[row]] for row in rows] == list(CLASSES[:3])
+    last = kit.runs.load(out).answers(corpus.test)["student"].features
+    torch.testing.assert_close(kept.student[-1], last[rows])
     score = kit.runs.load(out).scores(corpus.test)["same-class cosine"]
     assert kept.same_class_cosine[-1].item() == pytest.approx(score)
 
@@ -250,6 +254,44 @@ def test_a_test_split_without_two_clips_of_a_class_has_no_cosine(
 
 
 # ---- a trained student is used again
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        (
+            "seen",
+            np.zeros((8, 6), np.uint8),
+            r"^answers: expected 'seen' in fractions, as they were learnt, got whole numbers \('n",
+        ),
+        (
+            "heard",
+            np.zeros((8, 1), np.float32),
+            r"identity was built for clips of \(6\), got \(1\)",
+        ),
+        ("told", np.zeros((8, 2, 5), np.float32), r"of \(steps, 6\), got \(2, 5\)$"),
+    ],
+)
+def test_clips_unlike_those_that_were_learnt_are_refused(
+    name: str, values: Any, message: str, folder: Path, corpus: ClipCorpus
+) -> None:
+    test = corpus.test
+    other = Clips("new", test.ids, test.labels, {**test.modalities, name: values})
+    with pytest.raises(ValueError, match=message):
+        kit.runs.load(folder).answers(other)
+
+
+def test_sequences_that_happen_to_be_of_one_length_are_answered(
+    folder: Path, corpus: ClipCorpus
+) -> None:
+    recogniser, (row, *_) = (
+        kit.runs.load(folder),
+        np.flatnonzero(corpus.test.modality("told").lengths == 2),
+    )
+    one = corpus.test.take([row])
+    stacked = {**one.modalities, "told": one.modality("told")[0][None]}
+    again = recogniser.answers(Clips("one", one.ids, one.labels, stacked))["teacher"]
+    torch.testing.assert_close(again.logits, recogniser.answers(one)["teacher"].logits)
 
 
 def test_the_student_recognises_with_the_target_modality_alone(
@@ -496,6 +538,44 @@ def test_a_run_says_what_it_loaded_and_what_it_left_over(
         "missing": [],
         "unexpected": ["head.weight"],
     }
+
+
+def test_the_order_in_which_modalities_are_named_changes_nothing(
+    corpus: ClipCorpus, folder: Path, tmp_path: Path
+) -> None:
+    """It would be the order of a network's inputs, and a resumed run's would be another."""
+    turned = {"target": SEEN, "auxiliary": {**TOLD, **HEARD}}
+    out = exhausted(corpus, TINY, tmp_path / "run", **turned)
+    assert same(networks(out), networks(folder))
+
+
+def test_what_failed_at_once_can_be_asked_rightly(corpus: ClipCorpus, tmp_path: Path) -> None:
+    for wrong in ({"precision": "float16"}, {"seed": -1}):
+        with pytest.raises(ValueError, match=r"precision must be|expected non-negative integer"):
+            next(train(corpus, TINY, tmp_path, **BOTH, **wrong))
+    assert (exhausted(corpus, replace(TINY, epochs=2), tmp_path) / "done").exists()
+
+
+def test_a_student_begins_alike_with_a_fixed_teacher_and_without(
+    corpus: ClipCorpus, teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows of a table are compared within a seed."""
+    began: list[dict[str, Tensor]] = []
+
+    def note(method: Any, *_: Any, **__: Any) -> Iterator[Any]:
+        extractor = method.networks["target"]["told"].network.state_dict()
+        began.append({name: value.clone() for name, value in extractor.items()})
+        raise InterruptedError
+
+    monkeypatch.setattr("kit.amid.run.fit", note)
+    fixed = replace(TINY, teacher="fixed", auxiliary_information_weight=0.0)
+    online: dict[str, Any] = {"auxiliary": HEARD}
+    for config, how in ((TINY, online), (fixed, {"auxiliary": {}, "teacher_run": teacher})):
+        how = {"target": TOLD, **how}
+        with pytest.raises(InterruptedError):
+            next(train(corpus, config, tmp_path / config.teacher, **how))
+    assert len(began[0]) > 0
+    assert same(*began)
 
 
 def test_moved_weights_are_the_same_run_and_other_weights_another(

@@ -99,7 +99,15 @@ def test_what_is_fixed_or_has_weights_or_is_a_vector_stays(
         ({"a b": CONFIG, "a-b": CONFIG}, r"names that differ in letters or figures, got a b, a-b"),
         (
             {"lonely": replace(CONFIG, teacher="fixed", auxiliary_information_weight=0.0)},
-            r"lonely: expected a configuration that trains the teacher alone, got none",
+            r"lonely: expected one configuration that trains the teacher alone, got none",
+        ),
+        (
+            {
+                "one": replace(CONFIG, trained="teacher"),
+                "two": replace(CONFIG, trained="teacher", learning_rate=1.0),
+                "torn": replace(CONFIG, teacher="fixed", auxiliary_information_weight=0.0),
+            },
+            r"torn: expected one configuration that trains the teacher alone, got one, two",
         ),
     ],
 )

@@ -47,7 +47,7 @@ def table(features: dict[str, Any] | None = None, **changed: Any) -> datasets.Da
         "words": [part.tolist() for part in WORDS],
         "vector": [[float(row), -float(row)] for row in range(6)],
         "name": list("abcdef"),
-        "session": [1, 1, 2, 2, 3, 3],
+        "session": [1, 3, 2, 2, 3, 3],
         "part": ["train", "test", "dev", "train", "test", "restval"],
     }
     kinds = Features({**FEATURES, **(features or {})})
@@ -79,7 +79,7 @@ def test_all_rows_as_clips() -> None:
     assert found.name == "all"
     assert found.ids == list("abcdef")
     assert found.labels == [0, 1, 0, 1, 1, 0]
-    assert found.groups == ["1", "1", "2", "2", "3", "3"]
+    assert found.groups == ["1", "3", "2", "2", "3", "3"]
     lips, words = found.modality("lips"), found.modality("words")
     assert lips.dtype == np.uint8
     assert np.array_equal(lips, LIPS)
@@ -195,10 +195,19 @@ def test_a_split_column_and_words_that_name_no_split() -> None:
         ["row 2"],
         ["row 1", "row 4"],
     ]
-    assert found.test.groups == ["1", "3"]
+    assert found.test.groups == ["3", "3"]
     assert np.array_equal(found.test.modality("lips"), LIPS[[1, 4]])
     assert found.train.modality("words")[1].tolist() == WORDS[3].tolist()
     assert found.notes == ("1 rows with part 'restval' are not used",)
+
+
+def test_a_group_that_is_tested_is_nowhere_else() -> None:
+    with pytest.raises(
+        ValueError,
+        match=r"^clip_corpus_from_dataset: groups must not be split apart, but 1 of the test split "
+        r"are in another too: 1$",
+    ):
+        corpus(table(session=[1, 1, 2, 2, 3, 3]), group_column="session")
 
 
 def test_rows_that_are_not_used_may_be_anything() -> None:

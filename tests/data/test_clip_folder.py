@@ -25,7 +25,7 @@ TABLE = """id,label,split,group
 a,two,train,s1
 b,one,train,s1
 c,two,validation,s2
-d,one,test,s2
+d,one,test,s3
 e,one,test,s3
 """
 LIPS = np.arange(5 * 2 * 4 * 3 * 1, dtype=np.uint8).reshape(5, 2, 4, 3, 1)
@@ -56,7 +56,7 @@ def test_all_clips_of_a_folder(folder: Path) -> None:
     assert clips.name == "all"
     assert clips.ids == ["a", "b", "c", "d", "e"]
     assert clips.labels == [1, 0, 1, 0, 0]
-    assert clips.groups == ["s1", "s1", "s2", "s2", "s3"]
+    assert clips.groups == ["s1", "s1", "s2", "s3", "s3"]
     assert list(clips.modalities) == ["lips", "words"]
     assert np.array_equal(clips.modality("lips"), LIPS)
     assert clips.modality("lips").dtype == np.uint8
@@ -73,7 +73,7 @@ def test_a_folder_with_splits_is_a_corpus(folder: Path) -> None:
     assert (corpus.test.ids, corpus.test.labels, corpus.test.groups) == (
         ["d", "e"],
         [0, 0],
-        ["s2", "s3"],
+        ["s3", "s3"],
     )
     assert np.array_equal(corpus.test.modality("lips"), LIPS[3:])
     assert corpus.validation.modality("words")[0].tolist() == WORDS[2].tolist()
@@ -105,7 +105,20 @@ def test_group_and_split_may_be_absent(folder: Path) -> None:
     (folder / "items.csv").write_text(without("group"))
     assert list(read_clip_corpus(folder).train.groups) == []
     (folder / "items.csv").write_text(without("split"))
-    assert read_clip_folder(folder)[0].groups == ["s1", "s1", "s2", "s2", "s3"]
+    assert read_clip_folder(folder)[0].groups == ["s1", "s1", "s2", "s3", "s3"]
+
+
+def test_a_group_that_is_tested_is_nowhere_else(folder: Path, tmp_path: Path) -> None:
+    (folder / "items.csv").write_text(TABLE.replace("e,one,test,s3", "e,one,test,s1"))
+    message = r"groups must not be split apart, but 1 of the test split are in another too: s1$"
+    with pytest.raises(ValueError, match=rf"^read_clip_corpus: .*items\.csv: {message}"):
+        read_clip_corpus(folder)
+    clips, classes = read_clip_folder(folder)
+    parts = {"train": [0, 1], "validation": [2], "test": [3, 4]}
+    splits = [clips.take(rows, name=name) for name, rows in parts.items()]
+    with pytest.raises(ValueError, match=rf"^write_clip_corpus: .*new: {message}"):
+        write_clip_corpus(tmp_path / "new", ClipCorpus("x", classes, *splits))
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_folder_without_splits_is_split_by_class_or_by_group(tmp_path: Path) -> None:
@@ -191,8 +204,11 @@ def test_batches_come_from_a_folder_as_from_memory(folder: Path) -> None:
         ),
         (TABLE + "f,one,test,s,x\n", r"line 7: expected id, label, split, group, all filled, got"),
         (TABLE.replace("b,one", "b,"), r"line 3: .* all filled, got 'b,,train,s1'$"),
-        (TABLE.replace("d,one", ",one"), r"line 5: .* all filled, got ',one,test,s2'$"),
-        (TABLE.replace("s3", ""), r"line 6: .* all filled, got 'e,one,test,'$"),
+        (TABLE.replace("d,one", ",one"), r"line 5: .* all filled, got ',one,test,s3'$"),
+        (
+            TABLE.replace("test,s3\n", "test,\n").replace("d,one,test,", "d,one,test,s3"),
+            r"line 6: .* all filled, got 'e,one,test,'$",
+        ),
         (
             TABLE.replace("d,one", "b,one"),
             r"ids must be unique, got twice: b \(read from items.csv, lips",
@@ -251,7 +267,7 @@ def test_labels_that_are_no_class_are_named(folder: Path, classes: str, message:
     ("table", "message"),
     [
         (
-            TABLE.replace("validation", "val").replace("test,s3", "Test,s3"),
+            TABLE.replace("validation", "val").replace("e,one,test", "e,one,Test"),
             r"expected the splits train, validation, test, got 2 others: 'val' \(c\), 'Test' \(e\)",
         ),
         (
@@ -413,7 +429,7 @@ def made(name: str = "mine") -> ClipCorpus:
     words = Ragged.of([rng.random((1 + row % 4, 2), dtype=np.float32) for row in range(24)])
     sound = rng.random((24, 3), dtype=np.float32)
     ids = [f'clip {row}, "quoted"' for row in range(24)]
-    groups = [f"s{row % 5}" for row in range(24)]
+    groups = [f"s{row}" for row in range(24)]
     clips = Clips("all", ids, labels, {"words": words, "sound": sound}, groups)
     return stratified_split(clips, ("sad", "happy", "ängstlich\nzweite"), name=name, seed=0)
 

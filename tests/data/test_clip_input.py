@@ -69,7 +69,7 @@ def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
 def another(name: str, *, fixed: bool = False) -> nn.Module:
     """Another draw of the network's weights."""
     torch.manual_seed(1)
-    return CLIP_ENCODERS[name].build(SHAPES[name], 6, fixed)[0]
+    return CLIP_ENCODERS[name].build(SHAPES[name], 6)[0]
 
 
 def weights(name: str, folder: Path) -> str:
@@ -191,11 +191,11 @@ def test_every_encoder_is_trained_in_all_its_parameters(name: str) -> None:
         ),
         (
             "lstm",
-            (5, 7),
+            (7,),
             False,
-            r"^ClipEncoder: lstm takes clips of \(steps, values\), ragged, got \(5, 7\), all of",
+            r"^ClipEncoder: lstm takes clips of \(steps, values\), ragged or not, got \(7\), all",
         ),
-        ("lstm", (5, 7), True, r"ragged, got \(steps, 5, 7\), ragged$"),
+        ("lstm", (5, 7), True, r"ragged or not, got \(steps, 5, 7\), ragged$"),
         (
             "identity",
             (),
@@ -274,7 +274,7 @@ def test_kinetics_are_three_colours_in_bytes() -> None:
     one.learn_scaling(np.zeros((1, 2, 3, 3, 3), np.uint8))
     assert same(copied(one), before)  # nothing is learnt
     one.network = nn.Identity()
-    grey = one(torch.full((1, 1, 1, 1, 3), 255 * 0.43216)).flatten()
+    grey = one(torch.full((1, *SHAPES["small_video"]), 255 * 0.43216))[0, 0, 0, 0]
     published = torch.tensor([[0.43216, 0.394666, 0.37645], [0.22803, 0.22145, 0.216989]])
     torch.testing.assert_close(grey, (0.43216 - published[0]) / published[1], atol=1e-6, rtol=1e-5)
     with pytest.raises(
@@ -348,6 +348,33 @@ def test_published_weights_are_used_as_published(tmp_path: Path) -> None:
     fixed = encoder("panns_cnn14", weights=published, fixed=True, scaling="none")
     assert fixed.loaded.unexpected == ("fc_audioset.weight",)
     assert encoder("lstm").loaded is None
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "message"),
+    [
+        ("small_video", (2, 4, 16, 16, 1), r"of \(4, 16, 16, 3\), got \(4, 16, 16, 1\)$"),
+        ("identity", (2, 1), r"of \(7\), got \(1\)$"),
+        ("lstm", (2, 5, 1), r"of \(steps, 7\), got \(5, 1\)$"),
+        ("lstm", (2, 7), r"of \(steps, 7\), got \(7\)$"),
+    ],
+)
+def test_clips_unlike_those_it_was_built_for_are_refused(
+    name: str, given: tuple[int, ...], message: str
+) -> None:
+    with pytest.raises(ValueError, match=rf"^ClipEncoder: {name} was built for clips {message}"):
+        encoder(name)(torch.zeros(given))
+
+
+def test_sequences_of_one_length_need_no_lengths() -> None:
+    asked = ClipInput("lstm")
+    torch.manual_seed(0)
+    one = ClipEncoder(asked, (5, 7), ragged=False, dim=6)
+    values = torch.randn(3, 5, 7)
+    torch.testing.assert_close(one(values), one(values, torch.tensor([5, 5, 5])), rtol=0, atol=0)
+    assert one(values[:, :2]).shape == (3, 6)  # others may be of another length
+    with pytest.raises(ValueError, match=r"identity was built for .* got \(7\), ragged$"):
+        encoder()(torch.zeros(2, 7), torch.ones(2, dtype=torch.long))
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
@@ -455,8 +482,8 @@ def test_a_modality_that_is_not_there_is_named() -> None:
 
 
 def test_what_an_encoder_refuses_is_said_of_its_modality() -> None:
-    with pytest.raises(ValueError, match=r"^modality 'heard': ClipEncoder: lstm takes clips of"):
-        clip_encoders({"heard": ClipInput("lstm")}, KINDS, dim=6)
+    with pytest.raises(ValueError, match=r"^modality 'known': ClipEncoder: lstm takes clips of"):
+        clip_encoders({"known": ClipInput("lstm")}, KINDS, dim=6)
     for name in ("log.mel", "values"):  # names that torch has other plans with
         with pytest.raises(ValueError, match=rf"^modality '{name}': "):
             clip_encoders({name: ClipInput("identity")}, {name: KINDS["known"]}, dim=6)

@@ -313,6 +313,18 @@ def test_a_modality_is_not_made_twice_nor_of_nothing() -> None:
         clips().derived("log_mel", "video", np.sqrt)
 
 
+def test_pooled_sequences_are_vectors_and_one_shape_is_asked_of_one_size() -> None:
+    split = clips()
+    pooled = split.derived("pooled", "text", lambda text: text.max(0)).modality("pooled")
+    assert isinstance(pooled, np.ndarray)
+    assert pooled.tolist() == [text.max(0).tolist() for text in split.modality("text")]
+    sizes = iter(range(1, len(split) + 1))
+    with pytest.raises(
+        ValueError, match=r"expected that 'cut' has one shape, as of '.*' \(1,\), got others of "
+    ):
+        split.derived("cut", "sound", lambda _: np.zeros(next(sizes)))
+
+
 # ---- a corpus
 
 

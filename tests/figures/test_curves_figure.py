@@ -79,8 +79,7 @@ def test_the_legend_has_room_below_panels_that_keep_their_height(count: int, lin
         ([0, 1, np.nan], PANELS, {}, r"curves: x must be .* finite, got shape \(3,\)"),
         (X, {}, {}, r"curves: expected at least one panel and a curve in each"),
         (X, {**PANELS, "third": {}}, {}, r"curves: expected at least one panel and a curve in"),
-        (X, {"p": {"c": [1, 2]}}, {}, r"'p', 'c': .* per point \(3\), got shape \(2,\)"),
-        (X, {"p": {"c": [X, X]}}, {}, r"'p', 'c': .* per point \(3\), got shape \(2, 3\)"),
+        (X, {"p": {"c": [1, 2]}}, {}, r"'p', 'c': .* per point \(3\), .* got shape \(2,\)"),
         (X, {"p": {"c": [1, np.inf, 2]}}, {}, r"curves: 'p', 'c': expected no infinite values"),
         (
             X,

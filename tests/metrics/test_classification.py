@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, recall_score
 
-from kit.metrics import evaluate_classification, leave_one_group_out
+from kit.metrics import evaluate_classification
 
 
 def one_hot(predicted, classes):
@@ -265,50 +265,3 @@ def test_wrong_labels(labels, problem):
 def test_wrong_groups(groups, problem):
     with pytest.raises(ValueError, match=f"^evaluate_classification: expected .*{problem}"):
         evaluate_classification(np.zeros((3, 2)), [0, 1, 0], groups=groups)
-
-
-# Folds
-
-
-def test_five_sessions_give_five_folds_that_cover_every_row_once():
-    sessions = np.random.default_rng(0).integers(1, 6, size=50)
-    folds = list(leave_one_group_out(sessions))
-    assert [fold.group for fold in folds] == [1, 2, 3, 4, 5]
-    np.testing.assert_array_equal(
-        np.sort(np.concatenate([fold.test_rows for fold in folds])), np.arange(50)
-    )
-    for session, train_rows, test_rows in folds:
-        assert set(sessions[test_rows]) == {session}
-        assert session not in sessions[train_rows]
-        assert len(train_rows) + len(test_rows) == 50
-
-
-def test_folds_equal_scikit_learn():
-    from sklearn.model_selection import LeaveOneGroupOut
-
-    groups = np.random.default_rng(1).choice(list("caeb"), size=30)
-    expected = LeaveOneGroupOut().split(groups, groups=groups)
-    for fold, (train_rows, test_rows) in zip(leave_one_group_out(groups), expected, strict=True):
-        np.testing.assert_array_equal(fold.train_rows, train_rows)
-        np.testing.assert_array_equal(fold.test_rows, test_rows)
-
-
-def test_rows_of_folds_index_torch_tensors():
-    groups = torch.tensor([3, 3, 1])
-    (group, train_rows, test_rows), _ = leave_one_group_out(groups)
-    assert group == 1
-    assert groups[train_rows].tolist() == [3, 3]
-    assert groups[test_rows].tolist() == [1]
-
-
-@pytest.mark.parametrize(
-    ("groups", "problem"),
-    [
-        (["s1", "s1"], "at least two groups, got 1"),
-        ([], "at least two groups, got 0"),
-        (np.zeros((4, 2)), r"of shape \(rows,\), got \(4, 2\)"),
-    ],
-)
-def test_folds_are_refused_at_the_call(groups, problem):
-    with pytest.raises(ValueError, match=f"^leave_one_group_out: expected .*{problem}"):
-        leave_one_group_out(groups)
