@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Threads that wait actively slow torch down several times as soon as anything else runs.
+export OMP_WAIT_POLICY ?= PASSIVE
 
 .PHONY: help report lab test check bench realdata
 .DEFAULT_GOAL := help
