@@ -35,7 +35,9 @@ class _Row(NamedTuple):
 
     @property
     def gain(self) -> float:
-        return self.ours - self.theirs
+        return round(
+            self.ours - self.theirs, 9
+        )  # means of equal numbers may differ in the last bit
 
 
 def class_bars(

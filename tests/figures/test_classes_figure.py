@@ -50,6 +50,13 @@ def test_equal_gains_keep_the_order_of_the_classes() -> None:
     assert figure.layout.yaxis.ticktext == ("c", "a", "b")
 
 
+def test_means_of_equal_numbers_are_equal() -> None:
+    """Over seeds they may differ in the last bit."""
+    figure = class_bars(["a", "b"], [0.1 + 0.2, 2.0], [0.3, 1.0], names=NAMES)
+    assert figure.data[3].text == ("+1.0", "0")
+    assert "better in 1 of 2 classes, worse in 0, equal in 1" in figure.layout.title.subtitle.text
+
+
 def test_a_bar_has_the_colour_of_the_better_run_and_the_symbols_differ() -> None:
     _, theirs, ours, gains = bars().data
     assert gains.marker.color == (OURS, OURS, THEIRS, THEIRS)  # the bar of the third has no length
