@@ -177,11 +177,12 @@ class Clips:
     def derived(self, name: str, source: str, transform: Callable[[Array], Array]) -> Clips:
         """The same clips with one more modality, made of another clip by clip, such as log-mel.
 
+        A ragged modality gives a ragged one, except where every clip becomes a vector.
+
         Raises:
             ValueError: there is a modality of that name, or none to make it of; clips of one size
                 that become different.
 
-        A ragged modality gives a ragged one, except where every clip becomes a vector.
         """
         if name in self.modalities:
             raise ValueError(f"Clips: split {self.name!r} has a modality {name!r} already")

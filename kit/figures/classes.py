@@ -35,9 +35,8 @@ class _Row(NamedTuple):
 
     @property
     def gain(self) -> float:
-        return round(
-            self.ours - self.theirs, 9
-        )  # means of equal numbers may differ in the last bit
+        # Means of equal numbers may differ in the last bit.
+        return round(self.ours - self.theirs, 9)
 
 
 def class_bars(
