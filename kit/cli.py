@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +79,7 @@ def report(
     """
     from kit import reports
 
+    signal.signal(signal.SIGTERM, _end)
     try:
         plan = reports.plan_report(
             notebooks or reports.find_notebooks(),
@@ -90,6 +93,13 @@ def report(
     failed = _say_failures(summary)
     click.echo(plan.folder / "index.html")
     raise SystemExit(1 if failed else 0)
+
+
+def _end(number: int, _: object) -> None:
+    """End with the processes that train: what they have reached goes on when run again."""
+    for worker in multiprocessing.active_children():
+        worker.terminate()
+    raise SystemExit(128 + number)
 
 
 def _say_failures(summary: dict[str, Any]) -> bool:

@@ -230,9 +230,11 @@ def with_progress(records: Iterable[Record], *, epochs: int, watch: str) -> Iter
         for record in records:
             bar.n = record.progress.epoch
             if isinstance(record, Epoch):
-                said = f", {watch} {record.scores[watch]:.1f}"
-                bar.refresh()
-            bar.set_postfix_str(f"step {record.progress.step}{said}", refresh=False)
+                said = f"{watch} {record.scores[watch]:.1f}"
+                bar.set_postfix_str(said)
+            else:
+                step = f"step {record.progress.step}"
+                bar.set_postfix_str(f"{step}, {said}" if said else step, refresh=False)
             bar.update(0)
             yield record
 

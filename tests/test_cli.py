@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +66,31 @@ def test_failed_notebook_ends_with_one(tmp_path: Path, asked: dict[str, Any]) ->
     assert done.exit_code == 1
     assert done.stderr == "a.ipynb failed: DeadKernelError: Kernel died\n"
     assert done.stdout == f"{tmp_path / 'r' / 'index.html'}\n"
+
+
+def test_sigterm_ends_the_kernels_too(tmp_path: Path) -> None:
+    """As a scheduler ends a job: nobody goes on training."""
+    path, mark = tmp_path / "a.ipynb", tmp_path / "pid"
+    code = f"import os, pathlib, time\npathlib.Path({str(mark)!r}).write_text(str(os.getpid()))"
+    write_notebook(path, f"{code}\nfor _ in range(600):\n    time.sleep(0.1)")
+    command = ["-c", "from kit.cli import main; main()", "report", str(path)]
+    running = subprocess.Popen(
+        [sys.executable, *command, "--out", str(tmp_path / "r")], stderr=subprocess.PIPE
+    )
+    wait_for(lambda: mark.exists() and mark.read_text() != "")
+    kernel = Path(f"/proc/{mark.read_text()}")
+    assert kernel.exists()
+    running.terminate()
+    running.communicate(timeout=30)
+    assert running.returncode == 128 + signal.SIGTERM
+    wait_for(lambda: not kernel.exists())
+
+
+def wait_for(happened: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def test_refusal_ends_with_two_and_runs_nothing(tmp_path: Path, asked: dict[str, Any]) -> None:

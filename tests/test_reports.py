@@ -38,7 +38,7 @@ def test_failed_notebook_is_said_and_the_other_goes_on(report_with_failure: Ran)
     assert f"{SECOND} failed in cell 4: {message}" in done.stderr
     assert f"finished: {START}" in done.stderr
     summary = read(folder / "summary.json")
-    assert (summary["scale"], summary["claim"]) == ("quick", "demonstration, one seed, no claim")
+    assert (summary["scale"], summary["claim"]) == ("quick", CLAIMS["quick"])
     assert list(summary["notebooks"]) == [START, SECOND]
     start, second = summary["notebooks"][START], summary["notebooks"][SECOND]
     assert start["state"] == "finished"
@@ -266,10 +266,6 @@ def test_interrupt_ends_the_report_whose_index_shows_the_state(
     with pytest.raises(KeyboardInterrupt):
         make(report)
     assert seen == [{"a.ipynb": {"state": "waiting", "title": "A notebook"}}]
-
-
-def test_claims() -> None:
-    assert CLAIMS["smoke"] == CLAIMS["quick"] == "demonstration, one seed, no claim"
 
 
 # ---- one notebook, with a stand-in for papermill

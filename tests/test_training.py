@@ -284,6 +284,7 @@ def test_progress_bar_passes_every_record_on_and_names_scores(
     assert list(with_progress(records(), epochs=2, watch="R@1")) == list(records())
     said = capsys.readouterr()
     assert "2/2" in said.out
-    assert "R@1 31.2" in said.out
+    assert "R@1 31.2]" in said.out  # the last word: no step of an epoch that does not come
+    assert "step 0" not in said.out
     assert "9.5" not in said.out
     assert said.err == ""

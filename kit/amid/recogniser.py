@@ -16,7 +16,7 @@ from kit.amid.config import Config
 from kit.amid.method import AMID
 from kit.data.clip_batches import VideoCrop, evaluation_batches
 from kit.data.clip_input import ClipInput, ClipKind, clip_encoders, crops
-from kit.data.clips import Clips
+from kit.data.clips import Clips, Modality
 from kit.files import read_json
 from kit.metrics.classification import evaluate_classification
 from kit.metrics.neighbours import same_class_cosine
@@ -97,8 +97,24 @@ class Recogniser:
                     f"got {said[given.whole]} ({clips.name!r})"
                 )
 
-    def predict(self, clips: Clips) -> list[str]:
-        """The class of each clip, as the student says (or the one model there is)."""
+    def predict(self, clips: Clips | Mapping[str, Modality]) -> list[str]:
+        """The class of each clip, as the student says (or the one model there is).
+
+        Args:
+            clips: a split, or arrays (clips, ...) by modality, of which no class is known.
+
+        Raises:
+            ValueError: as `answers`; what is no clips, and arrays that are no numbers.
+
+        """
+        if not isinstance(clips, Clips | Mapping):
+            raise ValueError(
+                f"predict: expected Clips, or arrays by modality, got {type(clips).__name__}"
+            )
+        if not isinstance(clips, Clips):
+            count = len(next(iter(clips.values()), ()))
+            numbers = [str(number) for number in range(count)]
+            clips = Clips("new", numbers, [0] * count, dict(clips))
         models = ("student",) if "student" in self.method.models else self.method.models
         (said,) = self.answers(clips, models).values()
         return [self.classes[label] for label in said.probabilities(len(clips)).argmax(1).tolist()]

@@ -174,7 +174,10 @@ def _read_table(
             header = next(reader, [])
             lines = [(reader.line_num, line) for line in reader if line]
     except FileNotFoundError:
-        raise ValueError(f"read_clip_folder: expected the table {path}, found none") from None
+        lacking = f"the table {path.name} in" if path.parent.is_dir() else "a folder"
+        raise ValueError(
+            f"read_clip_folder: expected {lacking} {path.parent.resolve()}, found none"
+        ) from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ValueError(
             f"read_clip_folder: {path}: expected a table in UTF-8 with commas, got {error}"

@@ -364,7 +364,7 @@ def stratified_split(
     """Split clips at random into training, validation and test, each class in these shares.
 
     Args:
-        clips: all of them; their groups are not looked at.
+        clips: all of them; groups are not kept together, and `ClipCorpus.notes` says so.
         classes: the name of each label.
         name: of the corpus.
         shares: of training, validation and test; they sum to 1.
@@ -400,7 +400,12 @@ def stratified_split(
     train, validation, test = (
         clips.take(sorted(part), name=named) for named, part in zip(names, parts, strict=True)
     )
-    return ClipCorpus(name, classes, train, validation, test)
+    torn = set(test.groups) & {*train.groups, *validation.groups}
+    notes = (
+        f"{len(torn)} of {len(set(clips.groups))} groups are in the test split and in another: a "
+        "random split may flatter; group_folds keeps them together",
+    )
+    return ClipCorpus(name, classes, train, validation, test, notes if torn else ())
 
 
 def group_folds(

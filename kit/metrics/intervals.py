@@ -25,7 +25,12 @@ class Interval(NamedTuple):
 
     @property
     def verdict(self) -> Literal["higher", "lower", "undecided"]:
-        """What may be said of ours: undecided where 0 lies in the interval."""
+        """What may be said of ours: undecided where 0 lies in the interval, or where it is a point.
+
+        Differences that are all equal, of few seeds and few clips, show no spread to judge by.
+        """
+        if self.low == self.high:
+            return "undecided"
         if self.low > 0:
             return "higher"
         return "lower" if self.high < 0 else "undecided"

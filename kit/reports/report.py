@@ -29,8 +29,8 @@ from kit.reports.parameters import checked_parameters
 from kit.reports.run import Job, run_notebook
 
 CLAIMS = {
-    "smoke": "demonstration, one seed, no claim",
-    "quick": "demonstration, one seed, no claim",
+    "smoke": "does every cell run? No number means anything",
+    "quick": "a demonstration in minutes; claims stand with their seeds, where there are several",
     "paper": "the papers' settings",
 }
 

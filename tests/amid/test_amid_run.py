@@ -281,6 +281,18 @@ def test_clips_unlike_those_that_were_learnt_are_refused(
         kit.runs.load(folder).answers(other)
 
 
+def test_arrays_of_which_no_class_is_known_are_named(folder: Path, corpus: ClipCorpus) -> None:
+    recogniser = kit.runs.load(folder)
+    seen = corpus.test.modality("seen")
+    assert recogniser.predict({"seen": seen}) == recogniser.predict(corpus.test)
+    with pytest.raises(
+        ValueError, match=r"^predict: expected Clips, or arrays by modality, got nd"
+    ):
+        recogniser.predict(seen)
+    with pytest.raises(ValueError, match=r"^Clips: "):
+        recogniser.predict({})
+
+
 def test_sequences_that_happen_to_be_of_one_length_are_answered(
     folder: Path, corpus: ClipCorpus
 ) -> None:

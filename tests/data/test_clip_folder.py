@@ -236,10 +236,9 @@ def test_a_table_that_is_not_utf8_is_named(folder: Path) -> None:
 
 def test_a_folder_without_a_table_or_none_at_all(folder: Path, tmp_path: Path) -> None:
     (folder / "items.csv").unlink()
-    for place in (folder, tmp_path / "gone"):
+    for place, lacking in ((folder, "the table items.csv in"), (tmp_path / "gone", "a folder")):
         with pytest.raises(
-            ValueError,
-            match=f"^read_clip_folder: expected the table {place}/items.csv, found none$",
+            ValueError, match=f"^read_clip_folder: expected {lacking} {place}, found none$"
         ):
             read_clip_folder(place)
 
@@ -548,5 +547,5 @@ def test_a_folder_half_written_is_not_read(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(OSError, match="no space left"):
         write_clip_corpus(tmp_path / "mine", made())
     assert all(path.suffix != ".part" for path in (tmp_path / "mine").iterdir())
-    with pytest.raises(ValueError, match=r"expected the table .*items.csv, found none"):
+    with pytest.raises(ValueError, match=r"expected the table items\.csv in .*mine, found none$"):
         read_clip_corpus(tmp_path / "mine")

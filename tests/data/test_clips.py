@@ -499,6 +499,14 @@ def test_a_stratified_split_by_hand() -> None:
     ]
 
 
+def test_a_split_that_tears_groups_apart_says_so() -> None:
+    groups = [f"s{row % 2}" for row in range(12)]
+    (note,) = stratified_split(labelled([0, 1] * 6, groups), ("a", "b"), name="toy", seed=0).notes
+    assert note.startswith("2 of 2 groups are in the test split and in another: a random split may")
+    alone = [f"s{row}" for row in range(12)]
+    assert stratified_split(labelled([0, 1] * 6, alone), ("a", "b"), name="toy", seed=0).notes == ()
+
+
 def test_large_shares_leave_a_clip_for_training() -> None:
     shares = (0.02, 0.49, 0.49)
     split = stratified_split(labelled([0] * 3), ("a",), name="toy", shares=shares, seed=0)

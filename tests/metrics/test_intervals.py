@@ -47,7 +47,13 @@ def test_nineteen_of_twenty_intervals_hold_the_truth(
 
 @pytest.mark.parametrize(
     ("low", "high", "claim"),
-    [(0.1, 2.0, "held"), (-2.0, -0.1, "not held"), (-0.1, 2.0, "undecided"), (0, 1, "undecided")],
+    [
+        (0.1, 2.0, "held"),
+        (-2.0, -0.1, "not held"),
+        (-0.1, 2.0, "undecided"),
+        (0, 1, "undecided"),
+        (5.0, 5.0, "undecided"),  # all differences alike: no spread was seen
+    ],
 )
 def test_a_claim_is_held_where_the_whole_interval_is_above_0(
     low: float, high: float, claim: str
