@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from kit.checks import check_choice
 from kit.data.clip_batches import VideoCrop
-from kit.data.clips import ClipBatch, Modality, Ragged, clip_shape
+from kit.data.clips import ClipBatch, Modality, Ragged, clip_shape, clip_values
 from kit.encoders.audio import CNN14, SmallAudio
 from kit.encoders.sequence import LSTMPool
 from kit.encoders.video import R2Plus1D18, SmallVideo
@@ -180,7 +180,7 @@ class ClipEncoder(nn.Module):
         """
         if self.asked.scaling != "training":
             return
-        values = modality.values if isinstance(modality, Ragged) else modality
+        values = clip_values(modality)
         flat = values.reshape(-1, values.shape[-1])
         # Block by block: bytes as float64, all at once, would take eight times their memory.
         blocks = np.array_split(flat, flat.size // 2**22 + 1)
@@ -234,8 +234,8 @@ class ClipKind(NamedTuple):
     @classmethod
     def of(cls, modality: Modality) -> ClipKind:
         """Look at a modality."""
-        values = modality.values if isinstance(modality, Ragged) else modality
-        return cls(clip_shape(modality), isinstance(modality, Ragged), values.dtype.kind in "iu")
+        whole = clip_values(modality).dtype.kind in "iu"
+        return cls(clip_shape(modality), isinstance(modality, Ragged), whole)
 
 
 def clip_encoders(

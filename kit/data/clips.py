@@ -217,10 +217,11 @@ class Clips:
 
 def clip_shape(modality: Modality) -> tuple[int, ...]:
     """The shape of one clip; of a ragged modality without its length."""
-    return _values(modality).shape[1:]
+    return clip_values(modality).shape[1:]
 
 
-def _values(modality: Modality) -> Array:
+def clip_values(modality: Modality) -> Array:
+    """All numbers of a modality; of a ragged one, clip behind clip."""
     return modality.values if isinstance(modality, Ragged) else modality
 
 
@@ -234,7 +235,7 @@ def _taken(modality: Modality, rows: list[int]) -> Modality:
 
 def _check_numbers(where: str, modality: Modality, ids: Sequence[str]) -> None:
     """Refuse what is no number, empty, or not finite; name the clips."""
-    values = _values(modality)
+    values = clip_values(modality)
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiu" or 0 in values.shape:
         raise ValueError(
             f"{where}: expected a non-empty array of numbers, "
@@ -347,7 +348,7 @@ def refuse_shared_groups(where: str, corpus: ClipCorpus) -> ClipCorpus:
 def _kinds(split: Clips) -> dict[str, str]:
     """What the clips of each modality look like, in words."""
     return {
-        name: f"{'ragged ' if isinstance(modality, Ragged) else ''}{_values(modality).dtype} "
+        name: f"{'ragged ' if isinstance(modality, Ragged) else ''}{clip_values(modality).dtype} "
         f"{clip_shape(modality)}"
         for name, modality in sorted(split.modalities.items())
     }
