@@ -31,8 +31,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from kit.amid.config import video
 from kit.amid.losses import mutual_information_loss
 from kit.amid.method import AMID
-from kit.data.clip_input import ClipInput, ClipKind, clip_encoders
 from kit.data.clips import ClipBatch
+from kit.distillation.inputs import ClipInput, ClipKind, clip_encoders
 from kit.encoders.audio import SmallAudio
 from kit.training import Step, fit
 

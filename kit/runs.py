@@ -56,7 +56,7 @@ def code_version(*packages: str) -> str:
     """A hash of the source of the rooms that decide a result, and of the packages named."""
     root = Path(__file__).parent
     digest = hashlib.sha256()
-    rooms = ["data", "encoders", "metrics", *packages]
+    rooms = ["data", "encoders", "metrics", "retrieval", "distillation", *packages]
     sources = [path for room in rooms for path in (root / room).rglob("*.py")]
     sources += [root / f"{name}.py" for name in ("checks", "information", "training", "runs")]
     for path in sorted(sources):

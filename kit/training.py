@@ -8,7 +8,6 @@ stop.
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar
@@ -213,32 +212,6 @@ def fit(
         yield Epoch(progress, epoch, means, scores, alarms)
 
 
-def with_progress(records: Iterable[Record], *, epochs: int, watch: str) -> Iterator[Record]:
-    """Pass records on while a bar shows the epoch, the step in it and the last epoch's score.
-
-    Args:
-        records: what `fit` yields.
-        epochs: how many there will be in all.
-        watch: the name of the score.
-
-    """
-    from tqdm import tqdm
-
-    said = ""
-    # Not stderr, which a notebook shows as if something were wrong.
-    with tqdm(total=epochs, unit="epoch", miniters=0, file=sys.stdout) as bar:
-        for record in records:
-            bar.n = record.progress.epoch
-            if isinstance(record, Epoch):
-                said = f"{watch} {record.scores[watch]:.1f}"
-                bar.set_postfix_str(said)
-            else:
-                step = f"step {record.progress.step}"
-                bar.set_postfix_str(f"{step}, {said}" if said else step, refresh=False)
-            bar.update(0)
-            yield record
-
-
 def _take(
     turn: Turn[Features, Any],
     features: Features,
@@ -275,52 +248,18 @@ def _gradient_shares(
     inputs = [part for part in features if part.requires_grad]
     norms: dict[str, Tensor] = {}
     for name, term in terms.items():
-        norm = _gradient_norm(term, inputs)
+        norm = gradient_norm(term, inputs)
         if norm is not None:
             norms[name] = norm
     total = sum(norms.values(), start=torch.zeros(())).clamp_min(torch.finfo(torch.float32).tiny)
     return {f"share/{name}": norm / total for name, norm in norms.items()}
 
 
-def _gradient_norm(term: Tensor, inputs: Sequence[Tensor]) -> Tensor | None:
+def gradient_norm(term: Tensor, inputs: Sequence[Tensor]) -> Tensor | None:
     """Euclidean norm of what a term sends into all of `inputs`; None where nothing arrives."""
     gradients = torch.autograd.grad(term, inputs, retain_graph=True, allow_unused=True)
     sent = [gradient.square().sum() for gradient in gradients if gradient is not None]
     return torch.stack(sent).sum().sqrt() if sent else None
-
-
-def gradient_map(
-    method: Method[Features, Any], batch: Any, *, epoch: int = 0
-) -> dict[str, dict[str, float]]:
-    """Who moves by what: the gradient that each term of each turn gives each network.
-
-    No parameter moves, and none has a gradient afterwards that it had not before; dropout draws and
-    batch norm counts as in a step of training. A network that a turn's optimizer does not hold gets
-    none of its gradient, whatever the term's graph passes through.
-
-    Args:
-        method: on the device where its networks are.
-        batch: one of its batches.
-        epoch: whose turns.
-
-    Returns:
-        term -> network -> Euclidean norm of the gradient over the network's parameters; 0 where
-        nothing arrives.
-
-    """
-    device = next(method.networks.parameters()).device
-    batch = to_device(batch, device)
-    features = method.encode(batch)
-    norms: dict[str, dict[str, float]] = {}
-    for turn in method.turns(epoch):
-        held = {id(parameter) for parameter in turn.parameters}
-        for term, value in turn.terms(features, batch).items():
-            norms[term] = {}
-            for name, network in method.networks.items():
-                moved = [p for p in network.parameters() if id(p) in held]
-                norm = _gradient_norm(value, moved) if moved and value.requires_grad else None
-                norms[term][name] = 0.0 if norm is None else float(norm)
-    return norms
 
 
 @contextlib.contextmanager

@@ -16,10 +16,10 @@ from typing import Any
 
 import torch
 
-from kit.data.scenes import scenes
 from kit.itmeetsal.method import Config
-from kit.itmeetsal.run import train
+from kit.retrieval.run import train
 from kit.training import Step
+from kit.worlds.scenes import scenes
 
 CONFIG = Config(
     dim=16, word_dim=8, lstm_units=8, epochs=3, batch_size=16, learning_rate=1e-3, min_word_count=1

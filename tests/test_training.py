@@ -10,6 +10,7 @@ from torch import nn
 from torch.optim import SGD
 from toy_method import Hidden, Numbers, ToyLoader, ToyMethod, copied, same
 
+from kit.diagnostics import gradient_map, with_progress
 from kit.training import (
     Epoch,
     Progress,
@@ -17,10 +18,8 @@ from kit.training import (
     Turn,
     evaluating,
     fit,
-    gradient_map,
     scale_learning_rates,
     to_device,
-    with_progress,
 )
 
 

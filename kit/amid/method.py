@@ -37,8 +37,8 @@ from kit.amid.networks import (
     teacher_features,
 )
 from kit.amid.weights import AdversaryWeights, expected_classmates
-from kit.data.clip_input import feature_dims
 from kit.data.clips import ClipBatch
+from kit.distillation.inputs import feature_dims
 from kit.training import Turn, scale_learning_rates
 
 STUDENT = ("target", "target_head")  # its networks beside the classifier

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kit.data.clip_input import encode, feature_dims
 from kit.data.clips import ClipBatch
+from kit.distillation.inputs import encode, feature_dims
 from kit.encoders import NEGATIVE_SLOPE
 
 

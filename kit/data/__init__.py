@@ -1,7 +1,5 @@
-"""Data: every source becomes a `Corpus` of captioned images or a `ClipCorpus`, each step a batch.
+"""What data is: `Corpus` and `PairBatch` of images and captions, `ClipCorpus` and `ClipBatch`.
 
-``pairs`` says what a corpus of images and sentences is, ``clips`` what one of things seen, heard
-and told is. ``flickr8k``, ``scenes``, ``huggingface`` read the first; ``clip_folder``,
-``clip_dataset``, ``sounding_actions``, ``dialogues``, ``shared_bits`` the second; ``images``,
-``features``, ``vocabulary``, ``log_mel`` and ``clip_input`` make of it what a network takes.
+``pairs``, ``vocabulary`` and ``images`` for the first; ``clips``, ``ragged``, ``splits``,
+``crops``, ``clip_batches`` and ``log_mel`` for the second.
 """

@@ -10,85 +10,16 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from kit.checks import some
-
-Array = NDArray[Any]
-
-
-@dataclass(frozen=True, eq=False)
-class Ragged:
-    """Arrays of different lengths behind one another, such as sentences of different length.
-
-    Args:
-        values: (sum of lengths, ...) numbers.
-        lengths: (clips,) whole numbers, at least 1 each.
-
-    Raises:
-        ValueError: lengths that are no such numbers, or do not sum to the rows of `values`.
-
-    >>> ragged = Ragged.of([np.zeros((2, 3)), np.ones((1, 3))])
-    >>> len(ragged), ragged[1]
-    (2, array([[1., 1., 1.]]))
-
-    """
-
-    values: Array = field(repr=False)
-    lengths: NDArray[np.int64]
-
-    def __post_init__(self) -> None:
-        lengths = np.asarray(self.lengths)
-        if lengths.ndim != 1 or lengths.dtype.kind not in "iu" or not (lengths > 0).all():
-            raise ValueError(
-                "Ragged: expected lengths to be (clips,) whole numbers of at least 1, "
-                f"got {lengths.dtype} {lengths.shape}: {some(lengths.ravel().tolist())}"
-            )
-        if self.values.ndim == 0 or lengths.sum() != len(self.values):
-            raise ValueError(
-                f"Ragged: expected lengths that sum to the rows of values {self.values.shape}, "
-                f"got {lengths.sum()}"
-            )
-        object.__setattr__(self, "lengths", lengths.astype(np.int64))
-        object.__setattr__(self, "_starts", np.cumsum(lengths) - lengths)
-
-    @classmethod
-    def of(cls, parts: Sequence[Array]) -> Ragged:
-        """Put arrays (length, ...) behind one another; they agree in all but the length.
-
-        Raises:
-            ValueError: no array, an empty one, shapes that disagree.
-
-        """
-        arrays = [np.asarray(part) for part in parts]
-        shapes = {array.shape[1:] for array in arrays}
-        if not arrays or len(shapes) > 1 or any(array.ndim == 0 for array in arrays):
-            raise ValueError(
-                "Ragged.of: expected at least one array, all (length, ...) with one shape behind "
-                f"the length, got {some([array.shape for array in arrays]) or 'none'}"
-            )
-        return cls(np.concatenate(arrays), np.array([len(array) for array in arrays]))
-
-    def __len__(self) -> int:
-        return len(self.lengths)
-
-    def __getitem__(self, clip: int) -> Array:
-        start = self._starts[clip]
-        return self.values[start : start + self.lengths[clip]]
-
-    def take(self, rows: Sequence[int] | NDArray[np.integer]) -> Ragged:
-        """The clips of these rows, in this order."""
-        parts = [self.values[:0], *(self[row] for row in rows)]
-        return Ragged(np.concatenate(parts), self.lengths[list(rows)])
-
-    _starts: NDArray[np.int64] = field(init=False, repr=False)
-
+from kit.data.ragged import Array, Ragged
 
 Modality = Array | Ragged
 
@@ -328,23 +259,6 @@ class ClipCorpus:
         return digest.hexdigest()[:32]
 
 
-def refuse_shared_groups(where: str, corpus: ClipCorpus) -> ClipCorpus:
-    """A corpus with splits of its own, if no group that is tested is also learnt from.
-
-    Raises:
-        ValueError: groups that are in the test split and in another.
-
-    """
-    others = {*corpus.train.groups, *corpus.validation.groups}
-    shared = sorted(set(corpus.test.groups) & others)
-    if shared:
-        raise ValueError(
-            f"{where}: groups must not be split apart, but {len(shared)} of the test split are in "
-            f"another too: {some(shared)}"
-        )
-    return corpus
-
-
 def _kinds(split: Clips) -> dict[str, str]:
     """What the clips of each modality look like, in words."""
     return {
@@ -352,108 +266,6 @@ def _kinds(split: Clips) -> dict[str, str]:
         f"{clip_shape(modality)}"
         for name, modality in sorted(split.modalities.items())
     }
-
-
-def stratified_split(
-    clips: Clips,
-    classes: tuple[str, ...],
-    *,
-    name: str,
-    shares: tuple[float, float, float] = (0.6, 0.2, 0.2),
-    seed: int,
-) -> ClipCorpus:
-    """Split clips at random into training, validation and test, each class in these shares.
-
-    Args:
-        clips: all of them; groups are not kept together, and `ClipCorpus.notes` says so.
-        classes: the name of each label.
-        name: of the corpus.
-        shares: of training, validation and test; they sum to 1.
-        seed: at least 0; another seed, another split.
-
-    Raises:
-        ValueError: shares that are not three positive numbers with sum 1, a class with fewer than
-            three clips.
-
-    """
-    if len(shares) != 3 or not min(shares) > 0 or not abs(sum(shares) - 1) <= 1e-9:
-        raise ValueError(
-            f"stratified_split: expected three positive shares that sum to 1, got {shares}"
-        )
-    rng = np.random.default_rng((seed, 10))
-    labels = np.asarray(clips.labels)
-    parts: list[list[int]] = [[], [], []]
-    for label in np.unique(labels):
-        rows = rng.permutation(np.flatnonzero(labels == label))
-        if len(rows) < 3:
-            raise ValueError(
-                "stratified_split: expected at least three clips of a class, "
-                f"got {len(rows)} of label {label}"
-            )
-        # At least one each; what is left over by rounding goes to the training split.
-        held = [max(1, round(share * len(rows))) for share in shares[1:]]
-        while sum(held) > len(rows) - 1:
-            held[held.index(max(held))] -= 1
-        cuts = (len(rows) - sum(held), len(rows) - held[1])
-        for part, chosen in zip(parts, np.split(rows, cuts), strict=True):
-            part += chosen.tolist()
-    names = ("train", "validation", "test")
-    train, validation, test = (
-        clips.take(sorted(part), name=named) for named, part in zip(names, parts, strict=True)
-    )
-    torn = set(test.groups) & {*train.groups, *validation.groups}
-    notes = (
-        f"{len(torn)} of {len(set(clips.groups))} groups are in the test split and in another: a "
-        "random split may flatter; group_folds keeps them together",
-    )
-    return ClipCorpus(name, classes, train, validation, test, notes if torn else ())
-
-
-def group_folds(
-    clips: Clips, classes: tuple[str, ...], *, name: str, validation: float = 0.1, seed: int = 0
-) -> Iterator[tuple[str, ClipCorpus]]:
-    """Leave one group out: each group is the test split once, all others are for training.
-
-    Args:
-        clips: with groups, such as sessions.
-        classes: the name of each label.
-        name: of the corpora.
-        validation: share, above 0 and below 1, of each class of the other groups' clips that
-            chooses epochs in place of the test group.
-        seed: of what is drawn for validation.
-
-    Yields:
-        The group that is tested, and the corpus of that fold; groups in ascending order.
-
-    Raises:
-        ValueError: clips without groups, or of a single one; a share outside 0..1.
-
-    """
-    groups = np.asarray(clips.groups)
-    if len(np.unique(groups)) < 2:
-        raise ValueError(
-            f"group_folds: expected clips of at least two groups, got {len(np.unique(groups))}"
-        )
-    if not 0 < validation < 1:
-        raise ValueError(f"group_folds: expected validation between 0 and 1, got {validation}")
-    labels = np.asarray(clips.labels)
-    for fold, group in enumerate(np.unique(groups).tolist()):
-        rng = np.random.default_rng((seed, 11, fold))
-        chosen = np.zeros(len(clips), dtype=bool)
-        for label in np.unique(labels):
-            rows = rng.permutation(np.flatnonzero((labels == label) & (groups != group)))
-            chosen[rows[: max(1, round(validation * len(rows)))]] = True
-        tested = groups == group
-        yield (
-            group,
-            ClipCorpus(
-                f"{name}, {group} tested",
-                classes,
-                clips.take(np.flatnonzero(~tested & ~chosen), name="train"),
-                clips.take(np.flatnonzero(chosen), name="validation"),
-                clips.take(np.flatnonzero(tested), name="test"),
-            ),
-        )
 
 
 class ClipBatch(NamedTuple):

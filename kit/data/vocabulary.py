@@ -11,7 +11,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-PAD, UNKNOWN, START = 0, 1, 2
+from kit.encoders.text import PAD
+
+UNKNOWN, START = 1, 2
 MAX_TOKENS = 100
 
 _PUNCTUATION = str.maketrans("", "", string.punctuation)

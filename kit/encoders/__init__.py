@@ -1,7 +1,7 @@
 """Encoders: a modality in, a feature vector out.
 
 ``image`` and ``text`` are ITMeetsAL's, ``video``, ``audio`` and ``sequence`` AMID's; ``weights``
-loads a file, ``pretraining`` makes one for the small image network.
+loads a file, ``transform`` says what a picture must become. Encoders know no data set.
 """
 
 NEGATIVE_SLOPE = 0.01  # of AMID's LeakyReLUs: torch's own, the paper names none

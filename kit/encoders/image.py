@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from kit.data.images import ImageTransform
+from kit.encoders.transform import ImageTransform
 from kit.encoders.weights import LoadedWeights, load_weights, read_weights
 
 _IMAGENET = ImageTransform(224, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from kit.data.vocabulary import PAD
+PAD = 0  # the token id of padding
 
 
 class BiLSTM(nn.Module):

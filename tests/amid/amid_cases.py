@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kit.amid.alone import Alone
 from kit.amid.config import Config, video
 from kit.amid.method import AMID
-from kit.data.clip_input import ClipEncoder, ClipInput
 from kit.data.clips import ClipBatch
+from kit.distillation.inputs import ClipEncoder, ClipInput
+from kit.distillation.single import Alone
 
 SEEN, HEARD, DIM = 6, 5, 8
 CLASS_COUNTS = (4, 3, 2, 1)

@@ -32,9 +32,10 @@ from torch.overrides import TorchFunctionMode
 
 from kit.amid.config import Config, ablations, emotion, small, video
 from kit.amid.method import AMID, DistilledFeatures, Fixed, rate_factor
-from kit.data.clip_input import CLIP_ENCODERS, ClipInput, ClipKind, clip_encoders
 from kit.data.clips import ClipBatch
-from kit.training import Epoch, Step, Turn, fit, gradient_map
+from kit.diagnostics import gradient_map
+from kit.distillation.inputs import CLIP_ENCODERS, ClipInput, ClipKind, clip_encoders
+from kit.training import Epoch, Step, Turn, fit
 
 MAIN, WARM_UP = 1, 0  # epochs of CONFIG
 ROWS = ablations(CONFIG)

@@ -16,15 +16,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from kit.data.clip_batches import (
-    ClipLoader,
-    TrainingBatches,
-    VideoCrop,
-    evaluation_batches,
-    shifted,
-    whole,
-)
-from kit.data.clips import ClipBatch, Clips, Ragged
+from kit.data.clip_batches import ClipLoader, TrainingBatches, evaluation_batches, shifted, whole
+from kit.data.clips import ClipBatch, Clips
+from kit.data.crops import VideoCrop
+from kit.data.ragged import Ragged
 
 COUNT = 11
 WHOLE = VideoCrop(frames=3, size=4, scale=(1.0, 1.0), ratio=(1.0, 1.0), mirrored=False)

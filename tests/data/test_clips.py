@@ -15,15 +15,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kit.data.clips import (
-    ClipBatch,
-    ClipCorpus,
-    Clips,
-    Ragged,
-    clip_shape,
-    group_folds,
-    stratified_split,
-)
+from kit.data.clips import ClipBatch, ClipCorpus, Clips, clip_shape
+from kit.data.ragged import Ragged
+from kit.data.splits import group_folds, stratified_split
 
 CLASSES = ("bounce", "spin")
 SOUND = np.arange(12, dtype=np.float32).reshape(4, 3)

@@ -14,7 +14,8 @@ import pytest
 import torch
 from PIL import Image
 
-from kit.data.images import FolderImages, ImageTransform, TransformedImages, why_unreadable
+from kit.data.images import FolderImages, TransformedImages, why_unreadable
+from kit.encoders.transform import ImageTransform
 
 PLAIN = ImageTransform(4, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
-from kit.data.images import ImageTransform, TransformedImages
+from kit.data.images import TransformedImages
 from kit.data.pairs import (
     CaptionedImages,
     Corpus,
@@ -21,8 +21,9 @@ from kit.data.pairs import (
     TrainingPairs,
     batches_by_length,
 )
-from kit.data.scenes import scenes
 from kit.data.vocabulary import Vocabulary
+from kit.encoders.transform import ImageTransform
+from kit.worlds.scenes import scenes
 
 
 def blank(index: int) -> Image.Image:

@@ -11,7 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kit.data.vocabulary import MAX_TOKENS, PAD, START, UNKNOWN, Vocabulary, pad, words
+from kit.data.vocabulary import MAX_TOKENS, START, UNKNOWN, Vocabulary, pad, words
+from kit.encoders.text import PAD
 
 CAPTIONS = ["A dog, a ball."] * 2 + ["The dog!", "the cat's ball"]
 

@@ -13,9 +13,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from kit import figures, published
+from kit import figures
 from kit.figures import ResultRow, captioned_pictures, results_table, retrieval_gallery
 from kit.figures.look import HIT, MISS
+from kit.lessons import tables as published
 
 
 def picture(seed: int, height: int = 8, width: int = 12) -> NDArray[np.uint8]:
@@ -153,7 +154,7 @@ def test_importing_the_room_sets_the_renderer_and_hides_the_upload_button() -> N
 
 def test_figures_and_tables_import_without_torch_and_the_heavy_libraries() -> None:
     code = (
-        "import sys, kit.figures, kit.published; "
+        "import sys, kit.figures, kit.lessons.tables; "
         "print([n for n in ('torch', 'sklearn', 'umap', 'numba') if n in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 import kit.runs
-from kit.data.image_input import ImageInput
 from kit.data.pairs import CaptionedImages, Corpus
-from kit.data.scenes import scenes
 from kit.itmeetsal.method import PRESETS, Config
-from kit.itmeetsal.run import train
+from kit.retrieval.images import ImageInput
+from kit.retrieval.run import train
+from kit.worlds.scenes import scenes
 
 WORDS = [f"thing{letter}" for letter in "abcdefghijklmnop"]
 

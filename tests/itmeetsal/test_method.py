@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from kit.data.pairs import PairBatch
 from kit.data.vocabulary import pad
+from kit.diagnostics import gradient_map
 from kit.itmeetsal import losses
 from kit.itmeetsal.method import (
     PRESETS,
@@ -25,7 +26,7 @@ from kit.itmeetsal.method import (
     paper,
     separate,
 )
-from kit.training import Turn, fit, gradient_map
+from kit.training import Turn, fit
 
 SMALL: dict[str, Any] = {"dim": 8, "word_dim": 4, "lstm_units": 3, "batch_size": 4}
 CLASSES = 5

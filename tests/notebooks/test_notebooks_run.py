@@ -11,10 +11,10 @@ import nbformat
 import numpy as np
 import pytest
 
-from kit.data.flickr8k import CAPTIONS_FILE, IMAGE_FOLDER, SPLIT_FILES
+from kit.corpora.flickr8k import CAPTIONS_FILE, IMAGE_FOLDER, SPLIT_FILES
 from kit.data.pairs import Corpus
-from kit.data.scenes import scenes
 from kit.reports import find_notebooks, make_report, plan_report
+from kit.worlds.scenes import scenes
 
 FIGURE = "application/vnd.plotly.v1+json"
 NAMES = [path.name for path in find_notebooks()]

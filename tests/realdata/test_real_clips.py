@@ -16,9 +16,10 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from kit.data.clip_folder import read_clip_corpus, write_clip_corpus
-from kit.data.clips import ClipCorpus, Clips, stratified_split
+from kit.corpora.clip_folder import read_clip_corpus, write_clip_corpus
+from kit.data.clips import ClipCorpus, Clips
 from kit.data.log_mel import LogMel
+from kit.data.splits import stratified_split
 
 pytestmark = pytest.mark.realdata
 

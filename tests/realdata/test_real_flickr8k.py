@@ -10,10 +10,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from kit.data.features import compute_features, load_features
-from kit.data.flickr8k import flickr8k
+from kit.corpora.flickr8k import flickr8k
 from kit.data.pairs import CaptionedImages, Corpus
 from kit.encoders.image import image_backbone
+from kit.retrieval.features import compute_features, load_features
 
 pytestmark = pytest.mark.realdata
 

@@ -1,0 +1,1 @@
+"""Corpora: a layout on disk becomes a `Corpus` of captioned images or a `ClipCorpus`."""

@@ -1,0 +1,112 @@
+"""Several configurations on one corpus: what a table of the paper needs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from kit.amid.config import Config
+from kit.data.clips import ClipCorpus
+from kit.distillation.inputs import ClipInput
+from kit.distillation.run import train
+from kit.training import Record
+
+Inputs = Mapping[str, ClipInput]
+
+
+def pretrain_auxiliary(
+    corpus: ClipCorpus, config: Config, out: Path | str, *, auxiliary: Inputs, **how: Any
+) -> dict[str, ClipInput]:
+    """Let each auxiliary modality learn the classes by itself, and fix its extractor.
+
+    The paper's auxiliary extractors come from large collections and are fixed. Where there is no
+    such thing, the training split alone plays its part. Modalities that are fixed already, that
+    have weights, or that are extracted vectors stay as they are.
+
+    Args:
+        corpus: its training split is learnt.
+        config: the numbers; which models it trains does not matter here.
+        out: folder of the runs, one a modality; finished ones are read.
+        auxiliary: how each modality enters.
+        how: seed, device, precision, workers of `kit.distillation.run.train`.
+
+    Returns:
+        The same modalities: what was trained here is fixed, the others are as they were.
+
+    """
+    fixed: dict[str, ClipInput] = {}
+    alone = replace(config, trained="auxiliary", teacher="online", selection="last")
+    for name, asked in auxiliary.items():
+        if asked.fixed or asked.weights is not None or asked.encoder == "identity":
+            fixed[name] = asked
+            continue
+        folder = Path(out) / f"auxiliary_{_slug(name)}"
+        _exhaust(train(corpus, alone, folder, target={}, auxiliary={name: asked}, **how))
+        weights = str(folder / "extractors" / f"{name}.safetensors")
+        fixed[name] = replace(asked, weights=weights, fixed=True)
+    return fixed
+
+
+def train_configurations(
+    corpus: ClipCorpus,
+    configurations: Mapping[str, Config],
+    out: Path | str,
+    *,
+    target: Inputs,
+    auxiliary: Inputs,
+    **how: Any,
+) -> dict[str, Path]:
+    """Train each configuration in a folder of its own; finished ones are read.
+
+    Args:
+        corpus: clips in three splits.
+        configurations: by name, such as `kit.amid.config.ablations` gives; what has a fixed
+            teacher takes the configuration that trains the teacher alone.
+        out: folder of the runs.
+        target: how each target modality enters.
+        auxiliary: how each auxiliary modality enters; a student alone gets none.
+        how: seed, device, precision, workers of `kit.distillation.run.train`.
+
+    Returns:
+        name -> run folder, in the order of `configurations`.
+
+    Raises:
+        ValueError: two names that differ in signs only; a fixed teacher without exactly one
+            configuration that trains one.
+
+    """
+    folders = {name: Path(out) / _slug(name) for name in configurations}
+    if len(set(folders.values())) < len(folders):
+        raise ValueError(
+            "train_configurations: expected names that differ in letters or figures, "
+            f"got {', '.join(configurations)}"
+        )
+    teachers = [name for name, config in configurations.items() if config.trained == "teacher"]
+    orphans = [name for name, config in configurations.items() if config.teacher == "fixed"]
+    if orphans and len(teachers) != 1:
+        raise ValueError(
+            f"train_configurations: {', '.join(orphans)}: expected one configuration that trains "
+            f"the teacher alone, got {', '.join(teachers) or 'none'}"
+        )
+    for name in sorted(configurations, key=orphans.__contains__):  # their teacher comes before
+        config = configurations[name]
+        inputs: dict[str, Any] = {"target": target, "auxiliary": auxiliary}
+        if config.trained == "student":
+            inputs["auxiliary"] = {}
+        if config.teacher == "fixed":
+            inputs |= {"auxiliary": {}, "teacher_run": folders[teachers[0]]}
+        _exhaust(train(corpus, config, folders[name], **inputs, **how))
+    return folders
+
+
+def _slug(name: str) -> str:
+    """A name as a folder's: letters and figures."""
+    return re.sub(r"\W+", "_", name).strip("_")
+
+
+def _exhaust(records: Iterator[Record]) -> None:
+    for _ in records:
+        pass

@@ -1,0 +1,1 @@
+"""What the notebooks teach with: checks of a learner's functions, the papers' tables."""

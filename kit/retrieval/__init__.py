@@ -1,0 +1,1 @@
+"""What image-text methods share: how images enter, towers, a training run, a retriever."""

@@ -1,0 +1,1 @@
+"""Worlds: data that the kit makes itself, with dials to turn and known answers."""

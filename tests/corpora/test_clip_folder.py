@@ -1,0 +1,553 @@
+"""A folder of arrays: read, written and read again; everything that can be wrong with one."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kit.corpora.clip_folder import (
+    read_clip_corpus,
+    read_clip_folder,
+    write_clip_corpus,
+    write_clip_folder,
+)
+from kit.data.clip_batches import ClipLoader, TrainingBatches, evaluation_batches
+from kit.data.clips import ClipCorpus, Clips
+from kit.data.ragged import Ragged
+from kit.data.splits import group_folds, stratified_split
+
+TABLE = """id,label,split,group
+a,two,train,s1
+b,one,train,s1
+c,two,validation,s2
+d,one,test,s3
+e,one,test,s3
+"""
+LIPS = np.arange(5 * 2 * 4 * 3 * 1, dtype=np.uint8).reshape(5, 2, 4, 3, 1)
+WORDS = Ragged(np.arange(16, dtype=np.float32).reshape(8, 2), np.array([2, 1, 3, 1, 1]))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "items.csv").write_text(TABLE)
+    np.save(tmp_path / "lips.npy", LIPS)
+    np.savez(tmp_path / "words.npz", values=WORDS.values, lengths=WORDS.lengths)
+    return tmp_path
+
+
+def without(column: str) -> str:
+    """The table without a column."""
+    place = TABLE.splitlines()[0].split(",").index(column)
+    lines = [line.split(",") for line in TABLE.splitlines()]
+    return "\n".join(",".join(line[:place] + line[place + 1 :]) for line in lines) + "\n"
+
+
+# ---- reading
+
+
+def test_all_clips_of_a_folder(folder: Path) -> None:
+    clips, classes = read_clip_folder(folder)
+    assert classes == ("one", "two")
+    assert clips.name == "all"
+    assert clips.ids == ["a", "b", "c", "d", "e"]
+    assert clips.labels == [1, 0, 1, 0, 0]
+    assert clips.groups == ["s1", "s1", "s2", "s3", "s3"]
+    assert list(clips.modalities) == ["lips", "words"]
+    assert np.array_equal(clips.modality("lips"), LIPS)
+    assert clips.modality("lips").dtype == np.uint8
+    words = clips.modality("words")
+    assert isinstance(words, Ragged)
+    assert [words[row].tolist() for row in range(5)] == [WORDS[row].tolist() for row in range(5)]
+
+
+def test_a_folder_with_splits_is_a_corpus(folder: Path) -> None:
+    corpus = read_clip_corpus(folder)
+    assert corpus.name == folder.name
+    assert corpus.classes == ("one", "two")
+    assert corpus.counts == {"train": 2, "validation": 1, "test": 2}
+    assert (corpus.test.ids, corpus.test.labels, corpus.test.groups) == (
+        ["d", "e"],
+        [0, 0],
+        ["s3", "s3"],
+    )
+    assert np.array_equal(corpus.test.modality("lips"), LIPS[3:])
+    assert corpus.validation.modality("words")[0].tolist() == WORDS[2].tolist()
+
+
+def test_a_folder_named_from_within_gives_the_corpus_its_name(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    assert read_clip_corpus(".").name == folder.name
+
+
+def test_splits_whose_lines_are_mixed(folder: Path) -> None:
+    lines = TABLE.splitlines()
+    order = [3, 5, 1, 4, 2]  # of the lines behind the header
+    table = "\n".join([lines[0], *(lines[line] for line in order)])
+    (folder / "items.csv").write_text(table)
+    moved = [line - 1 for line in order]
+    np.save(folder / "lips.npy", LIPS[moved])
+    words = WORDS.take(moved)
+    np.savez(folder / "words.npz", values=words.values, lengths=words.lengths)
+    corpus = read_clip_corpus(folder)
+    assert (corpus.train.ids, corpus.test.ids) == (["a", "b"], ["e", "d"])
+    assert np.array_equal(corpus.test.modality("lips"), LIPS[[4, 3]])
+    assert corpus.train.modality("words")[0].tolist() == WORDS[0].tolist()
+
+
+def test_group_and_split_may_be_absent(folder: Path) -> None:
+    (folder / "items.csv").write_text(without("group"))
+    assert list(read_clip_corpus(folder).train.groups) == []
+    (folder / "items.csv").write_text(without("split"))
+    assert read_clip_folder(folder)[0].groups == ["s1", "s1", "s2", "s3", "s3"]
+
+
+def test_a_group_that_is_tested_is_nowhere_else(folder: Path, tmp_path: Path) -> None:
+    (folder / "items.csv").write_text(TABLE.replace("e,one,test,s3", "e,one,test,s1"))
+    message = r"groups must not be split apart, but 1 of the test split are in another too: s1$"
+    with pytest.raises(ValueError, match=rf"^read_clip_corpus: .*items\.csv: {message}"):
+        read_clip_corpus(folder)
+    clips, classes = read_clip_folder(folder)
+    parts = {"train": [0, 1], "validation": [2], "test": [3, 4]}
+    splits = [clips.take(rows, name=name) for name, rows in parts.items()]
+    with pytest.raises(ValueError, match=rf"^write_clip_corpus: .*new: {message}"):
+        write_clip_corpus(tmp_path / "new", ClipCorpus("x", classes, *splits))
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_folder_without_splits_is_split_by_class_or_by_group(tmp_path: Path) -> None:
+    labels, groups = [0, 1] * 8, ["s1", "s2"] * 4 + ["s2", "s1"] * 4
+    rows = np.arange(16.0)[:, None]
+    written = Clips("all", [str(row) for row in range(16)], labels, {"row": rows}, groups)
+    write_clip_folder(tmp_path, written, ("one", "two"))
+    clips, classes = read_clip_folder(tmp_path)
+    split = stratified_split(clips, classes, name="mine", seed=0)
+    assert split.counts == {"train": 8, "validation": 4, "test": 4}
+    assert split.test.modality("row")[:, 0].tolist() == [float(one) for one in split.test.ids]
+    folds = list(group_folds(clips, classes, name="mine"))
+    assert [(group, fold.counts["test"]) for group, fold in folds] == [("s1", 8), ("s2", 8)]
+
+
+def test_columns_come_in_any_order_and_from_a_spreadsheet(folder: Path) -> None:
+    turned = "\r\n".join(",".join(line.split(",")[::-1]) for line in TABLE.splitlines())
+    (folder / "items.csv").write_bytes(b"\xef\xbb\xbf" + turned.encode() + b"\r\n\r\n")
+    assert read_clip_corpus(folder).test.ids == ["d", "e"]
+
+
+def test_only_the_modalities_asked_for_are_read(folder: Path) -> None:
+    (folder / "broken.npy").write_bytes(b"no array")
+    assert list(read_clip_folder(folder, modalities=["words"])[0].modalities) == ["words"]
+    corpus = read_clip_corpus(folder, modalities=["words", "lips"])
+    assert list(corpus.train.modalities) == ["words", "lips"]
+
+
+def test_other_files_are_left_alone(folder: Path) -> None:
+    (folder / "README.txt").write_text("mine")
+    (folder / "._lips.npy").write_bytes(b"a Mac's")
+    assert list(read_clip_folder(folder)[0].modalities) == ["lips", "words"]
+
+
+def test_a_list_of_classes_gives_their_order(folder: Path) -> None:
+    (folder / "classes.csv").write_text("class\nzero\ntwo\none\n")
+    clips, classes = read_clip_folder(folder)
+    assert classes == ("zero", "two", "one")
+    assert clips.labels == [1, 2, 1, 2, 2]
+    with pytest.raises(ValueError, match="the training split has no clip of zero"):
+        read_clip_corpus(folder)
+
+
+def test_what_is_of_one_size_stays_on_the_disk(folder: Path) -> None:
+    clips, _ = read_clip_folder(folder)
+    lips = clips.modality("lips")
+    assert isinstance(lips, np.memmap)
+    assert not lips.flags.writeable
+    # The lines of each split follow one another, so no split is a copy.
+    for split in read_clip_corpus(folder).splits:
+        assert isinstance(split.modality("lips"), np.memmap)
+        assert split.modality("lips").base is not None
+
+
+def test_batches_come_from_a_folder_as_from_memory(folder: Path) -> None:
+    """Without a warning that arrays on a disk cannot be written."""
+    there = read_clip_corpus(folder).test
+    here = Clips("test", ["d", "e"], [0, 0], {"lips": LIPS[3:], "words": WORDS.take([3, 4])})
+    for clips in (there, here):
+        (batch,) = evaluation_batches(clips, ["lips", "words"])
+        assert torch.equal(batch.modalities["lips"], torch.from_numpy(LIPS[3:]).float())
+        assert batch.lengths["words"].tolist() == [1, 1]
+    loader = ClipLoader(TrainingBatches(there, ["lips"]), batch_size=2)
+    (batch,) = loader.epoch(0)
+    assert np.array_equal(batch.modalities["lips"], LIPS[3:][batch.indices])
+    assert np.array_equal(pickle.loads(pickle.dumps(there)).modality("lips"), LIPS[3:])
+
+
+# ---- what is wrong with a table
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("", r"items.csv: expected the columns id, label and perhaps split, group, got none$"),
+        (without("label"), r"id, label and perhaps split, group, got id, split, group$"),
+        (TABLE.replace("group", "speaker", 1), r"got id, label, split, speaker$"),
+        (TABLE.replace("group", "split", 1), r"got id, label, split, split$"),
+        (TABLE.replace(",", ";"), r"got id;label;split;group$"),
+        (
+            TABLE + "f,one,test\n",
+            r"line 7: expected id, label, split, group, all filled, got 'f,one",
+        ),
+        (TABLE + "f,one,test,s,x\n", r"line 7: expected id, label, split, group, all filled, got"),
+        (TABLE.replace("b,one", "b,"), r"line 3: .* all filled, got 'b,,train,s1'$"),
+        (TABLE.replace("d,one", ",one"), r"line 5: .* all filled, got ',one,test,s3'$"),
+        (
+            TABLE.replace("test,s3\n", "test,\n").replace("d,one,test,", "d,one,test,s3"),
+            r"line 6: .* all filled, got 'e,one,test,'$",
+        ),
+        (
+            TABLE.replace("d,one", "b,one"),
+            r"ids must be unique, got twice: b \(read from items.csv, lips",
+        ),
+        (TABLE + '"f,one', r"items.csv: expected a table in UTF-8 with commas, got unexpected end"),
+        (
+            "id,label\n",
+            r"expected at least one clip and one modality, got 0 and 2 \(read from item",
+        ),
+    ],
+)
+def test_a_wrong_table_is_named(folder: Path, table: str, message: str) -> None:
+    (folder / "items.csv").write_text(table)
+    with pytest.raises(ValueError, match=rf"^read_clip_folder: {folder}.*{message}"):
+        read_clip_folder(folder)
+
+
+def test_a_table_that_is_not_utf8_is_named(folder: Path) -> None:
+    (folder / "items.csv").write_bytes(TABLE.replace("two", "é").encode("latin-1"))
+    with pytest.raises(
+        ValueError, match=r"items.csv: expected a table in UTF-8 with commas, got 'ut"
+    ):
+        read_clip_folder(folder)
+
+
+def test_a_folder_without_a_table_or_none_at_all(folder: Path, tmp_path: Path) -> None:
+    (folder / "items.csv").unlink()
+    for place, lacking in ((folder, "the table items.csv in"), (tmp_path / "gone", "a folder")):
+        with pytest.raises(
+            ValueError, match=f"^read_clip_folder: expected {lacking} {place}, found none$"
+        ):
+            read_clip_folder(place)
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        (
+            "class\none\nthree\n",
+            r"items.csv: expected labels that classes.csv lists \(one, three\), got 2 others: "
+            r"'two' \(a\), 'two' \(c\)$",
+        ),
+        ("class\none\ntwo\none\n", r"classes.csv: classes must differ in name, got twice: one$"),
+        ("name\none\ntwo\n", r"classes.csv: expected the columns class, got name$"),
+        ("class\none\ntwo,2\n", r"classes.csv, line 3: expected class, all filled, got 'two,2'$"),
+    ],
+)
+def test_labels_that_are_no_class_are_named(folder: Path, classes: str, message: str) -> None:
+    (folder / "classes.csv").write_text(classes)
+    with pytest.raises(ValueError, match=rf"^read_clip_folder: {folder}/{message}"):
+        read_clip_folder(folder)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (
+            TABLE.replace("validation", "val").replace("e,one,test", "e,one,Test"),
+            r"expected the splits train, validation, test, got 2 others: 'val' \(c\), 'Test' \(e\)",
+        ),
+        (
+            TABLE.replace("validation", "test"),
+            r"expected clips of each split, got 2 of train, 0 of validation, 3 of test$",
+        ),
+        (
+            without("split"),
+            r"expected a column split, got id, label, group; without it, read_clip_folder and",
+        ),
+    ],
+)
+def test_splits_that_are_none_are_named(folder: Path, table: str, message: str) -> None:
+    (folder / "items.csv").write_text(table)
+    with pytest.raises(ValueError, match=rf"^read_clip_corpus: {folder}/items.csv: {message}"):
+        read_clip_corpus(folder)
+    assert len(read_clip_folder(folder)[0]) == 5
+
+
+def test_a_class_that_is_only_tested_is_named(folder: Path) -> None:
+    (folder / "items.csv").write_text(TABLE.replace("e,one", "e,three"))
+    with pytest.raises(
+        ValueError, match=f"'{folder.name}': the training split has no clip of three"
+    ):
+        read_clip_corpus(folder)
+
+
+# ---- what is wrong with the arrays
+
+
+def test_a_missing_modality_is_named_with_those_that_are_there(folder: Path) -> None:
+    with pytest.raises(
+        ValueError,
+        match=rf"^read_clip_folder: {folder}: expected NAME.npy or NAME.npz of depth, pose, "
+        r"found lips.npy, words.npz$",
+    ):
+        read_clip_folder(folder, modalities=["lips", "depth", "pose"])
+    with pytest.raises(ValueError, match=r"NAME.npz of sound, found lips.npy, words"):
+        read_clip_corpus(folder, modalities=["sound"])
+
+
+def test_a_folder_without_arrays_is_named(folder: Path) -> None:
+    (folder / "lips.npy").unlink()
+    (folder / "words.npz").unlink()
+    with pytest.raises(ValueError, match=r"NAME.npz of each modality, found no array file$"):
+        read_clip_folder(folder)
+
+
+def test_two_files_of_one_modality_are_refused(folder: Path) -> None:
+    np.savez(folder / "lips.npz", values=WORDS.values, lengths=WORDS.lengths)
+    with pytest.raises(
+        ValueError, match=f"^read_clip_folder: {folder}: array files must differ .* twice: lips$"
+    ):
+        read_clip_folder(folder)
+
+
+def test_clips_with_nan_are_named_with_their_file(folder: Path) -> None:
+    sound = np.zeros((5, 3), dtype=np.float32)
+    sound[[1, 4], 2] = np.nan
+    np.save(folder / "sound.npy", sound)
+    with pytest.raises(
+        ValueError,
+        match=rf"^read_clip_folder: {folder}: .* modality 'sound': 2 clips hold nan or infinity: "
+        r"b, e \(read from items.csv, lips.npy, sound.npy, words.npz\)$",
+    ):
+        read_clip_folder(folder)
+    values = WORDS.values.copy()
+    values[3] = np.inf
+    np.savez(folder / "words.npz", values=values, lengths=WORDS.lengths)
+    with pytest.raises(
+        ValueError, match=r"'words': 1 clips hold .*: c \(read from items.csv, words"
+    ):
+        read_clip_corpus(folder, modalities=["words"])
+
+
+def test_unequal_counts_are_named(folder: Path) -> None:
+    np.save(folder / "lips.npy", LIPS[:4])
+    with pytest.raises(
+        ValueError,
+        match=r"expected one of lips per clip \(5\), got 4 \(read from items.csv, lips.npy",
+    ):
+        read_clip_folder(folder)
+    short = WORDS.take([0, 1])
+    np.savez(folder / "words.npz", values=short.values, lengths=short.lengths)
+    with pytest.raises(
+        ValueError, match=r"expected one of words per clip \(5\), got 2 \(read from"
+    ):
+        read_clip_folder(folder, modalities=["words"])
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (
+            np.array([[1.0], "text", None, {}, 5], dtype=object),
+            "expected one array of .*objects in",
+        ),
+        (np.array(5.0), "lips.npy: expected one array of numbers: a single number$"),
+        (
+            np.array(list("abcde")),
+            "modality 'lips': expected a non-empty array of numbers, got <U1",
+        ),
+    ],
+)
+def test_arrays_of_other_than_numbers_are_refused(
+    folder: Path, array: np.ndarray[Any, Any], message: str
+) -> None:
+    np.save(folder / "lips.npy", array, allow_pickle=True)
+    with pytest.raises(ValueError, match=message):
+        read_clip_folder(folder)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"values": np.zeros((5, 2))}, "expected the arrays values and lengths: got values$"),
+        ({"a": np.zeros(5), "b": np.zeros(5)}, "values and lengths: got a, b$"),
+        (
+            {"values": np.array([None] * 5), "lengths": np.ones(5, dtype=int)},
+            "values and lengths: Object arrays cannot be loaded",
+        ),
+        (
+            {"values": np.zeros((5, 2)), "lengths": np.ones(4, dtype=int)},
+            r"Ragged: expected lengths that sum to the rows of values \(5, 2\), got 4$",
+        ),
+    ],
+)
+def test_wrong_ragged_files_are_refused(folder: Path, arrays: dict[str, Any], message: str) -> None:
+    np.savez(folder / "words.npz", allow_pickle=True, **arrays)
+    with pytest.raises(ValueError, match=rf"^read_clip_folder: {folder}/words.npz: .*{message}"):
+        read_clip_folder(folder)
+
+
+def test_files_that_are_no_arrays_are_refused(folder: Path) -> None:
+    for name, expected in (
+        ("lips.npy", "one array of numbers"),
+        ("words.npz", "the arrays values and lengths"),
+    ):
+        whole = (folder / name).read_bytes()
+        for broken in (b"", b"no array", whole[:40], whole[:-20]):
+            (folder / name).write_bytes(broken)
+            with pytest.raises(
+                ValueError, match=f"^read_clip_folder: .*{name}: expected {expected}: "
+            ):
+                read_clip_folder(folder)
+        (folder / name).write_bytes(whole)
+    (folder / "lips.npy").rename(folder / "words.npz")
+    with pytest.raises(ValueError, match=r"words.npz: .* values and lengths: got a single array$"):
+        read_clip_folder(folder)
+
+
+# ---- writing
+
+
+def made(name: str = "mine") -> ClipCorpus:
+    """A corpus whose classes are not in alphabetical order."""
+    rng = np.random.default_rng(0)
+    labels = [0, 1, 2] * 8
+    words = Ragged.of([rng.random((1 + row % 4, 2), dtype=np.float32) for row in range(24)])
+    sound = rng.random((24, 3), dtype=np.float32)
+    ids = [f'clip {row}, "quoted"' for row in range(24)]
+    groups = [f"s{row}" for row in range(24)]
+    clips = Clips("all", ids, labels, {"words": words, "sound": sound}, groups)
+    return stratified_split(clips, ("sad", "happy", "ängstlich\nzweite"), name=name, seed=0)
+
+
+def test_a_corpus_is_read_as_it_was_written(tmp_path: Path) -> None:
+    corpus = made()
+    write_clip_corpus(tmp_path / "mine", corpus)
+    again = read_clip_corpus(tmp_path / "mine")
+    assert again.fingerprint() == corpus.fingerprint()
+    assert (again.name, again.classes, again.counts) == (corpus.name, corpus.classes, corpus.counts)
+    for before, after in zip(corpus.splits, again.splits, strict=True):
+        assert (after.name, after.groups) == (before.name, before.groups)
+        assert isinstance(after.modality("sound"), np.memmap)
+    files = ["classes.csv", "items.csv", "sound.npy", "words.npz"]
+    assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == files
+
+
+def test_clips_are_read_as_they_were_written(tmp_path: Path) -> None:
+    ids, groups = np.array(["a", "b", "c"]), np.array(["x", "x", "y"])
+    clips = Clips("all", ids, [2, 0, 2], {"lips": LIPS[:3], "words": WORDS.take([0, 1, 2])}, groups)
+    write_clip_folder(tmp_path, clips, ("sad", "happy", "calm"))
+    again, classes = read_clip_folder(tmp_path)
+    assert classes == ("sad", "happy", "calm")
+    assert (again.ids, again.labels, again.groups) == (["a", "b", "c"], [2, 0, 2], ["x", "x", "y"])
+    assert np.array_equal(again.modality("lips"), clips.modality("lips"))
+    assert again.modality("words")[2].tolist() == WORDS[2].tolist()
+    with pytest.raises(ValueError, match="expected a column split, got id, label, group"):
+        read_clip_corpus(tmp_path)
+
+
+texts = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=5)
+
+
+@given(
+    ids=st.lists(texts, min_size=1, max_size=5, unique=True),
+    classes=st.lists(texts, min_size=1, max_size=3, unique=True),
+    dtype=st.sampled_from(["u1", "<i4", ">f4", "<f2", "<f8"]),
+    data=st.data(),
+)
+@settings(deadline=None, max_examples=60)
+def test_any_words_and_types_come_back(
+    tmp_path_factory: pytest.TempPathFactory,
+    ids: list[str],
+    classes: list[str],
+    dtype: str,
+    data: st.DataObject,
+) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    labels = [data.draw(st.integers(0, len(classes) - 1)) for _ in ids]
+    groups = data.draw(st.just([]) | st.lists(texts, min_size=len(ids), max_size=len(ids)))
+    array = np.arange(len(ids) * 2).reshape(-1, 2).astype(dtype)
+    write_clip_folder(folder, Clips("all", ids, labels, {"a.b": array}, groups), classes)
+    clips, names = read_clip_folder(folder)
+    assert (clips.ids, clips.labels, clips.groups, names) == (ids, labels, groups, tuple(classes))
+    assert clips.modality("a.b").dtype == np.dtype(dtype)
+    assert np.array_equal(clips.modality("a.b"), array)
+
+
+@pytest.mark.parametrize(
+    ("changed", "classes", "message"),
+    [
+        ({}, ("one",), "expected a class of every label up to 1, got 1 classes$"),
+        ({}, ("one", "one"), "classes must differ in name, got twice: one$"),
+        ({}, ("one", ""), "an id, class or group is empty$"),
+        ({"ids": ["a", ""]}, ("one", "two"), "an id, class or group is empty$"),
+        ({"groups": ["", "b"]}, ("one", "two"), "an id, class or group is empty$"),
+        (
+            {"modalities": {name: np.zeros((2, 1)) for name in ("a/b", "", "..", ".a", "good")}},
+            ("one", "two"),
+            r"modalities must have names that files can have, got 'a/b', '', '\.\.', '\.a'$",
+        ),
+    ],
+)
+def test_what_could_not_be_read_again_is_not_written(
+    tmp_path: Path, changed: dict[str, Any], classes: tuple[str, ...], message: str
+) -> None:
+    good: dict[str, Any] = {
+        "name": "all",
+        "ids": ["a", "b"],
+        "labels": [0, 1],
+        "modalities": {"sound": np.zeros((2, 1))},
+    }
+    with pytest.raises(ValueError, match=rf"^write_clip_folder: {tmp_path}: {message}"):
+        write_clip_folder(tmp_path, Clips(**good | changed), classes)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_holds_something_is_not_written_to(folder: Path) -> None:
+    clips, classes = read_clip_folder(folder)
+    for place in (folder, folder / "items.csv"):
+        with pytest.raises(
+            ValueError, match=f"^write_clip_folder: {place}: expected a new or an empty folder$"
+        ):
+            write_clip_folder(place, clips, classes)
+    assert (folder / "items.csv").read_text() == TABLE
+
+
+def test_groups_of_some_splits_only_are_refused(tmp_path: Path) -> None:
+    corpus = made()
+    bare = Clips("test", corpus.test.ids, corpus.test.labels, corpus.test.modalities)
+    mixed = ClipCorpus("mine", corpus.classes, corpus.train, corpus.validation, bare)
+    with pytest.raises(
+        ValueError,
+        match=r"^write_clip_corpus: .*mine: expected groups in every split or in none, got "
+        r"12 in 'train', 6 in 'validation', 0 in 'test'$",
+    ):
+        write_clip_corpus(tmp_path / "mine", mixed)
+    assert not (tmp_path / "mine").exists()
+
+
+def test_a_folder_half_written_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full_disk(*_: object, **__: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("numpy.savez", full_disk)
+    with pytest.raises(OSError, match="no space left"):
+        write_clip_corpus(tmp_path / "mine", made())
+    assert all(path.suffix != ".part" for path in (tmp_path / "mine").iterdir())
+    with pytest.raises(ValueError, match=r"expected the table items\.csv in .*mine, found none$"):
+        read_clip_corpus(tmp_path / "mine")

@@ -1,0 +1,264 @@
+"""Frozen features: right rows and views, a cache that is never stale, files that are wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from kit.data.pairs import CaptionedImages
+from kit.encoders.image import ImageBackbone
+from kit.encoders.transform import ImageTransform
+from kit.retrieval.features import ImageFeatures, compute_features, load_features
+
+TRANSFORM = ImageTransform(4, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+
+
+class Pictures:
+    """Small random pictures that count how often they are opened."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+        self.opened = 0
+
+    def __call__(self, index: int) -> Image.Image:
+        self.opened += 1
+        pixels = np.random.default_rng((self.seed, index)).integers(0, 256, (6, 5, 3))
+        return Image.fromarray(pixels.astype(np.uint8))
+
+
+def split(names: str = "abcde", pictures: Pictures | None = None) -> CaptionedImages:
+    count = len(names)
+    return CaptionedImages(
+        "train", list(names), range(count), ["x"] * count, range(count), pictures or Pictures()
+    )
+
+
+def backbone(
+    *, seed: int = 0, name: str = "tiny", transform: ImageTransform = TRANSFORM
+) -> ImageBackbone:
+    torch.manual_seed(seed)
+    network = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5), nn.Flatten(), nn.Linear(16, 7)
+    )
+    return ImageBackbone(name, network, feature_dim=7, transform=transform)
+
+
+def computed(tmp_path: Path, **changes: object) -> ImageFeatures:
+    arguments = {"split": split(), "backbone": backbone(), "cache": tmp_path, "progress": False}
+    arguments.update(changes)
+    return compute_features(arguments.pop("split"), arguments.pop("backbone"), **arguments)
+
+
+def by_hand(part: CaptionedImages, network: ImageBackbone) -> tuple[Tensor, Tensor]:
+    """One picture at a time, mirrored as a picture and not as a tensor."""
+    network.eval()
+    rows: tuple[list[Tensor], list[Tensor]] = ([], [])
+    with torch.no_grad():
+        for index in range(len(part.image_names)):
+            image = part.open_image(index)
+            mirror = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+            for view, row in zip((image, mirror), rows, strict=True):
+                row.append(network(network.transform(view)[None])[0])
+    return torch.stack(rows[0]), torch.stack(rows[1])
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 64])
+def test_both_views_of_every_picture_in_order(tmp_path: Path, batch_size: int) -> None:
+    features = computed(tmp_path, batch_size=batch_size)
+    plain, flipped = by_hand(split(), backbone())
+    assert features.plain.shape == (5, 7)
+    assert features.plain.dtype == torch.float32
+    assert torch.allclose(features.plain, plain, atol=1e-6)
+    assert features.flipped is not None
+    assert torch.allclose(features.flipped, flipped, atol=0.02)  # whole grey levels on resizing
+    assert not torch.allclose(features.flipped, plain, atol=0.02)
+    assert not features.plain.requires_grad
+
+
+def test_the_backbone_is_left_as_it_was(tmp_path: Path) -> None:
+    network = backbone().train()
+    network.network[1].eval()
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    computed(tmp_path, backbone=network)
+    assert network.training
+    assert network.network[0].training
+    assert not network.network[1].training
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+
+
+def test_a_second_call_reads_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = computed(tmp_path)
+    assert [file.suffix for file in tmp_path.iterdir()] == [".safetensors"]
+
+    def no_more(*_: object) -> Tensor:
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr(ImageBackbone, "forward", no_more)
+    second = computed(tmp_path, batch_size=2)
+    assert torch.equal(first.plain, second.plain)
+    assert first.flipped is not None
+    assert second.flipped is not None
+    assert torch.equal(first.flipped, second.flipped)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"backbone": backbone(seed=1)},
+        {"backbone": backbone(name="other")},
+        {"backbone": backbone(transform=ImageTransform(4, (0.1, 0.0, 0.0), (1.0, 1.0, 1.0)))},
+        {"backbone": backbone(transform=ImageTransform(4, (0.0, 0.0, 0.0), (1.0, 2.0, 1.0)))},
+        {"split": split("abced")},
+        {"split": split("abcd")},
+        {"split": split(pictures=Pictures(seed=1))},
+    ],
+    ids=["weights", "name", "mean", "std", "order", "fewer", "pixels"],
+)
+def test_a_stale_cache_is_never_used(tmp_path: Path, change: dict[str, object]) -> None:
+    computed(tmp_path)
+    features = computed(tmp_path, **change)
+    assert len(list(tmp_path.iterdir())) == 2
+    plain, _ = by_hand(change.get("split", split()), change.get("backbone", backbone()))
+    assert torch.allclose(features.plain, plain, atol=1e-6)
+
+
+def test_one_number_of_one_buffer_changes_the_key(tmp_path: Path) -> None:
+    computed(tmp_path)
+    network = backbone()
+    network.network[1].running_mean[2] += 1e-6
+    computed(tmp_path, backbone=network)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_an_interrupted_computation_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def half(tensors: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kit.retrieval.features.save_file", half)
+    with pytest.raises(KeyboardInterrupt):
+        computed(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_cache_file_is_named(tmp_path: Path) -> None:
+    computed(tmp_path)
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(b"damaged")
+    with pytest.raises(ValueError, match=rf"compute_features: .*{file.name}: damaged cache file"):
+        computed(tmp_path)
+
+
+def test_no_batch_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="compute_features: batch_size must be at least 1, got 0"):
+        computed(tmp_path, batch_size=0)
+
+
+def test_features_that_are_not_finite_are_not_cached(tmp_path: Path) -> None:
+    network = backbone()
+    with torch.no_grad():
+        network.network[4].bias[0] = torch.nan
+    with pytest.raises(ValueError, match="ImageFeatures: plain must be finite, 5 rows are not"):
+        computed(tmp_path, backbone=network)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_view_that_is_asked_for_is_given() -> None:
+    features = ImageFeatures(torch.arange(6.0).view(3, 2), -torch.arange(6.0).view(3, 2))
+    assert features(1, flipped=False).tolist() == [2, 3]
+    assert features(1, flipped=True).tolist() == [-2, -3]
+    assert (len(features), features.feature_dim) == (3, 2)
+
+
+def test_one_view_answers_for_both() -> None:
+    features = ImageFeatures(torch.arange(6.0).view(3, 2))
+    assert features(2, flipped=True).tolist() == [4, 5]
+
+
+@pytest.mark.parametrize(
+    ("plain", "flipped", "message"),
+    [
+        (torch.zeros(3), None, r"plain must be \(images, dim\) float32, got \(3,\) torch.float32"),
+        (torch.zeros(0, 2), None, r"plain must be \(images, dim\) float32, got \(0, 2\)"),
+        (torch.zeros(3, 2).double(), None, "plain must be .* got .* torch.float64"),
+        (torch.zeros(3, 2), torch.zeros(3), r"flipped must be \(images, dim\) float32"),
+        (torch.zeros(3, 2), torch.zeros(2, 2), r"plain \(3, 2\) and flipped \(2, 2\) must have"),
+        (torch.tensor([[0.0], [torch.inf]]), None, "plain must be finite, 1 rows are not: 1"),
+    ],
+)
+def test_impossible_features_are_refused(
+    plain: Tensor, flipped: Tensor | None, message: str
+) -> None:
+    with pytest.raises(ValueError, match=f"ImageFeatures: {message}"):
+        ImageFeatures(plain, flipped)
+
+
+def saved(tmp_path: Path, **arrays: object) -> Path:
+    path = tmp_path / "features.npz"
+    np.savez(path, **arrays)
+    return path
+
+
+def test_rows_are_picked_and_ordered_by_name(tmp_path: Path) -> None:
+    feat = np.arange(6, dtype=np.float16).reshape(3, 2)
+    path = saved(tmp_path, files=np.array(["a", "b", "c"]), feat=feat)
+    features = load_features(path, ["c", "a"])
+    assert features.plain.dtype == torch.float32
+    assert features.plain.tolist() == [[4, 5], [0, 1]]
+    assert features.flipped is None
+
+
+def test_names_without_features_are_counted_and_named(tmp_path: Path) -> None:
+    path = saved(tmp_path, files=np.array(["a.png", "b.png"]), feat=np.zeros((2, 3)))
+    with pytest.raises(
+        ValueError,
+        match=r"features\.npz: 2 of 3 images have no features: a\.jpg, b\.jpg; "
+        r"the file has a\.png, b\.png",
+    ):
+        load_features(path, ["a.jpg", "b.jpg", "a.png"])
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"feat": np.zeros((2, 3))}, "expected the arrays files and feat, got feat"),
+        ({}, "expected the arrays files and feat, got none"),
+        ({"files": np.array(["a"]), "feat": np.zeros((2, 3))}, r"feat must be \(1, dim\) float"),
+        ({"files": np.array(["a"]), "feat": np.zeros(1)}, r"feat must be .* got \(1,\) float64"),
+        ({"files": np.array(["a"]), "feat": np.zeros((1, 3), int)}, "feat must be .* int64"),
+        ({"files": np.arange(2), "feat": np.zeros((2, 3))}, "files must be a list of names, got"),
+        ({"files": np.array(["a", "a"]), "feat": np.zeros((2, 3))}, "files has 1 names twice: a"),
+        (
+            {"files": np.array(["a"], dtype=object), "feat": np.zeros((1, 3))},
+            r"no \.npz file of features: Object arrays cannot be loaded",
+        ),
+        ({"files": np.array(["a"]), "feat": np.full((1, 3), np.nan)}, "plain must be finite"),
+    ],
+)
+def test_a_wrong_features_file_is_named(
+    tmp_path: Path, arrays: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        load_features(saved(tmp_path, **arrays), ["a"])
+
+
+@pytest.mark.parametrize("content", [b"", b"no features", b"PK\x03\x04 broken"])
+def test_a_file_that_is_no_npz_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "features.npz"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"load_features: .*features\.npz: no \.npz file of feat"):
+        load_features(path, ["a"])
+
+
+def test_a_single_array_and_a_missing_file_are_named(tmp_path: Path) -> None:
+    np.save(tmp_path / "array.npy", np.zeros((2, 3)))
+    for name, reason in (("array.npy", "it holds a single array"), ("gone.npz", "No such file")):
+        with pytest.raises(ValueError, match=rf"{name}: no \.npz file of features: .*{reason}"):
+            load_features(tmp_path / name, ["a"])

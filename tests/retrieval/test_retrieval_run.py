@@ -1,0 +1,355 @@
+"""A training run from pictures to a folder that someone who has nothing else can use again."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+import kit.runs
+from kit.data.pairs import CaptionedImages, Corpus, PairLoader, TrainingPairs
+from kit.data.vocabulary import words
+from kit.encoders.image import image_backbone
+from kit.itmeetsal.method import Config, ITMeetsAL
+from kit.metrics.retrieval import evaluate_cross_modal
+from kit.retrieval.images import ImageInput
+from kit.retrieval.run import SELECTION, read_map, scores_by_name, train
+from kit.training import Epoch, Step
+from kit.worlds.scenes import scenes
+
+TINY = Config(
+    dim=16, word_dim=8, lstm_units=8, epochs=2, batch_size=16, learning_rate=1e-3, min_word_count=2
+)
+
+
+@pytest.fixture(scope="module")
+def corpus() -> Corpus:
+    return scenes(images=60, size=32, held_out=0.2)
+
+
+@pytest.fixture(scope="module")
+def folder(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    records = list(train(corpus, TINY, folder))
+    assert [type(record) for record in records] == ([Step] * 12 + [Epoch]) * 2  # 180 pairs by 16
+    return folder
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "best.safetensors")
+
+
+def test_folder_holds_all_that_is_needed_to_judge_it(folder: Path, corpus: Corpus) -> None:
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert files == {
+        "best.json",
+        "best.safetensors",
+        "checkpoint.pt",
+        "config.json",
+        "corpus.json",
+        "done",
+        "environment.json",
+        "history.jsonl",
+        "images.json",
+        "labels.json",
+        "map/epoch_000.safetensors",
+        "map/epoch_001.safetensors",
+        "map/pairs.json",
+        "result.json",
+        "transform.json",
+        "vocabulary.json",
+    }
+    asked = read(folder / "config.json")["asked"]
+    assert asked["config"]["dim"] == 16
+    assert asked["corpus"]["counts"] == corpus.counts
+    assert read(folder / "labels.json") == list(corpus.train.image_labels)
+    assert read(folder / "transform.json")["size"] == 64
+
+
+def test_folder_says_with_what_it_was_made(folder: Path, corpus: Corpus) -> None:
+    facts = {"name": "scenes", "counts": corpus.counts, "notes": list(corpus.notes)}
+    assert read(folder / "corpus.json") == facts
+    environment = read(folder / "environment.json")
+    assert environment["torch"] == torch.__version__
+    assert environment["device"].startswith("cpu")
+    asked = read(folder / "config.json")["asked"]
+    assert (asked["seed"], asked["precision"]) == (0, "float32")
+    assert asked["code"] == kit.runs.code_version("itmeetsal")
+
+
+def test_vocabulary_is_of_training_captions_alone(folder: Path, corpus: Corpus) -> None:
+    counts = Counter(word for caption in corpus.train.captions for word in words(caption))
+    known = {word for word, count in counts.items() if count >= 2}
+    assert set(read(folder / "vocabulary.json")) == known
+
+
+def test_result_is_the_best_epochs_and_can_be_reproduced(folder: Path, corpus: Corpus) -> None:
+    result = read(folder / "result.json")
+    history = kit.runs.read_history(folder)
+    validation = [epoch["scores"][SELECTION] for epoch in history]
+    assert result["best"] == {
+        "epoch": int(np.argmax(validation)),
+        "score": max(validation),
+        "by": SELECTION,
+    }
+    retriever = kit.runs.load(folder)
+    assert not retriever.method.networks.training
+    chosen = retriever.evaluate(corpus.validation)
+    recalls = [chosen.image_to_text.recall[1], chosen.text_to_image.recall[1]]
+    assert sum(recalls) == max(validation)
+    scores = retriever.evaluate(corpus.test)
+    for direction in ("image_to_text", "text_to_image"):
+        one = getattr(scores, direction)
+        for k in (1, 5, 10):
+            assert result["test"][f"{direction} R@{k}"] == one.recall[k]
+        assert math.isclose(result["test"][f"{direction} mAP"], one.map)
+        assert math.isclose(result["test"][f"{direction} mAP_cmpm"], one.map_cmpm)
+    assert result["epochs"] == 2
+    assert result["minutes"] > 0
+
+
+def test_validation_and_not_test_selects(folder: Path, corpus: Corpus) -> None:
+    retriever, best = kit.runs.load(folder), read(folder / "best.json")
+    epoch = kit.runs.read_history(folder)[best["epoch"]]
+    scores = scores_by_name(retriever.evaluate(corpus.validation))
+    assert epoch["scores"] == pytest.approx(scores)
+    assert scores != pytest.approx(scores_by_name(retriever.evaluate(corpus.test)))
+
+
+def test_what_is_scored_and_kept_is_the_best_epoch_and_not_the_last(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    falling = iter((2.0, 1.0, 0.0))  # two epochs, then the test
+    monkeypatch.setattr(
+        "kit.retrieval.run.scores_by_name",
+        lambda scores: scores_by_name(scores) | {SELECTION: next(falling)},
+    )
+    monkeypatch.setattr(ITMeetsAL, "alarms", lambda *_: ("look",))
+    list(train(corpus, TINY, tmp_path / "run"))
+    result = read(tmp_path / "run" / "result.json")
+    assert result["best"] == {"epoch": 0, "score": 2.0, "by": SELECTION}
+    assert result["alarms"] == ["epoch 0: look", "epoch 1: look"]
+    retriever = kit.runs.load(tmp_path / "run")
+    kept = read_map(tmp_path / "run")
+    images, texts = retriever.encode_split(corpus.test)
+    torch.testing.assert_close(images, kept.images[0])
+    torch.testing.assert_close(texts[::5], kept.texts[0])
+    assert not torch.allclose(images, kept.images[1])
+    scores = scores_by_name(retriever.evaluate(corpus.test)) | {SELECTION: 0.0}
+    assert result["test"] == pytest.approx(scores)
+
+
+def test_scores_have_plain_names() -> None:
+    image, text = torch.eye(3), torch.eye(3)[[0, 2, 1, 2]]
+    scores = evaluate_cross_modal(image, text, [5, 6, 7], [5, 6, 6, 7], ks=(1, 2))
+    assert scores_by_name(scores) == pytest.approx(
+        {
+            "image_to_text R@1": 200 / 3,  # the third meets two equal texts, one is another's
+            "image_to_text R@2": 100.0,
+            "image_to_text mAP": scores.image_to_text.map,
+            "image_to_text mAP_cmpm": scores.image_to_text.map_cmpm,
+            "image_to_text median rank": 1.0,
+            "text_to_image R@1": 75.0,
+            "text_to_image R@2": 75.0,
+            "text_to_image mAP": scores.text_to_image.map,
+            "text_to_image mAP_cmpm": scores.text_to_image.map_cmpm,
+            "text_to_image median rank": 1.0,
+            "R@1 sum": 200 / 3 + 75,
+        }
+    )
+
+
+def test_pictures_and_sentences_are_encoded_from_the_folder_alone(
+    folder: Path, corpus: Corpus, tmp_path: Path
+) -> None:
+    retriever = kit.runs.load(folder)
+    images, texts = retriever.encode_split(corpus.test)
+    assert images.shape == (12, 16)
+    assert texts.shape == (60, 16)
+    opened = [corpus.test.open_image(image) for image in range(3)]
+    paths = [tmp_path / f"{image}.png" for image in range(3)]
+    for picture, path in zip(opened, paths, strict=True):
+        picture.save(path)
+    for given in (opened, paths, [str(path) for path in paths]):
+        torch.testing.assert_close(retriever.encode_images(given), images[:3])
+    some = [corpus.test.captions[caption] for caption in (7, 3)]
+    torch.testing.assert_close(retriever.encode_texts(some), texts[[7, 3]])
+    many = [corpus.train.captions[caption % 180] for caption in range(300)]  # two parts of 256
+    features = retriever.encode_texts(many)
+    torch.testing.assert_close(features[:180], retriever.encode_texts(many[:180]))
+    torch.testing.assert_close(features[180:], features[:120])
+    torch.testing.assert_close(features[[100]], retriever.encode_texts([many[100]]))
+    assert retriever.encode_texts(["never heard words", ""]).isfinite().all()
+
+
+def test_map_holds_the_first_test_pairs_of_each_epoch(folder: Path, corpus: Corpus) -> None:
+    kept = read_map(folder)
+    assert kept.epochs == [0, 1]
+    assert kept.images.shape == kept.texts.shape == (2, 12, 16)
+    assert kept.captions == [corpus.test.captions_of(image)[0] for image in range(12)]
+    best = read(folder / "best.json")["epoch"]
+    images, texts = kit.runs.load(folder).encode_split(corpus.test)
+    torch.testing.assert_close(kept.images[best], images)
+    torch.testing.assert_close(kept.texts[best], texts[::5])
+
+
+def test_a_finished_run_is_not_trained_again(folder: Path, corpus: Corpus) -> None:
+    assert list(train(corpus, TINY, folder)) == []
+
+
+def test_another_run_is_refused_by_what_differs(folder: Path, corpus: Corpus) -> None:
+    with pytest.raises(ValueError, match=r"config\.epochs is 2 there, 3 was asked for"):
+        next(train(corpus, replace(TINY, epochs=3), folder))
+    with pytest.raises(ValueError, match=r"run: seed is 0 there, 4 was asked for$"):
+        next(train(corpus, TINY, folder, seed=4))
+    with pytest.raises(ValueError, match=r"precision is 'float32' there, 'bfloat16' was asked"):
+        next(train(corpus, TINY, folder, precision="bfloat16"))
+    with pytest.raises(ValueError, match=r"corpus\.hash is .* there, .* was asked for"):
+        next(train(scenes(images=60, size=32, held_out=0.2, seed=1), TINY, folder))
+    with pytest.raises(ValueError, match=r"images\.pixels is .* there, .* was asked for"):
+        next(train(scenes(images=60, size=32, held_out=0.2, noise=0.1), TINY, folder))
+
+
+def test_the_seed_decides_everything(folder: Path, corpus: Corpus, tmp_path: Path) -> None:
+    for seed in (0, 1):
+        list(train(corpus, TINY, tmp_path / str(seed), seed=seed))
+    same, other, first = weights(tmp_path / "0"), weights(tmp_path / "1"), weights(folder)
+    assert all(torch.equal(same[name], first[name]) for name in first)
+    assert not torch.equal(
+        other["text_encoder.embedding.weight"], first["text_encoder.embedding.weight"]
+    )
+
+
+def test_seed_and_workers_reach_the_loader(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def loader(pairs: TrainingPairs, batch_size: int, *, workers: int) -> PairLoader:
+        seen.append((pairs.seed, workers))
+        return PairLoader(pairs, batch_size)
+
+    monkeypatch.setattr("kit.retrieval.run.PairLoader", loader)
+    next(train(corpus, TINY, tmp_path / "run", seed=7, workers=3))
+    assert seen == [(7, 3)]
+
+
+def test_a_run_that_was_stopped_goes_on_and_ends_the_same(
+    folder: Path, corpus: Corpus, tmp_path: Path
+) -> None:
+    records = train(corpus, TINY, tmp_path / "run")
+    while not isinstance(next(records), Epoch):
+        pass
+    records.close()
+    assert [type(record) for record in train(corpus, TINY, tmp_path / "run")] == (
+        [Step] * 12 + [Epoch]
+    )
+    for name, tensor in weights(folder).items():
+        assert torch.equal(tensor, weights(tmp_path / "run")[name]), name
+    ended, expected = (read(f / "result.json") for f in (tmp_path / "run", folder))
+    assert ended["test"] == expected["test"]
+    assert ended["epochs"] == expected["epochs"]
+
+
+def test_bfloat16_is_another_run(folder: Path, corpus: Corpus, tmp_path: Path) -> None:
+    one = replace(TINY, epochs=1)
+    for precision in ("float32", "bfloat16"):
+        list(train(corpus, one, tmp_path / precision, precision=precision))
+    full, half = weights(tmp_path / "float32"), weights(tmp_path / "bfloat16")
+    name = "image_projection.weight"
+    assert half[name].dtype == torch.float32
+    assert not torch.equal(full[name], half[name])
+
+
+def test_splits_of_any_size_and_labels_of_any_number(tmp_path: Path) -> None:
+    names = [f"{number}.jpg" for number in range(332)]
+    feat = np.random.default_rng(0).normal(size=(332, 6)).astype(np.float32)
+    np.savez(tmp_path / "features.npz", files=np.array(names), feat=feat)
+    labels = [40 + number // 2 for number in range(332)]  # two pictures of each instance
+    corpus = Corpus(
+        "by hand",
+        *(
+            CaptionedImages(
+                name, names[a:b], labels[a:b], names[a:b], range(b - a), Image.new, mirrored=False
+            )
+            for name, a, b in (("train", 0, 28), ("validation", 28, 32), ("test", 32, 332))
+        ),
+        notes=("made up",),
+    )
+    images = ImageInput(features=str(tmp_path / "features.npz"))
+    config = replace(TINY, epochs=1, min_word_count=1)
+    list(train(corpus, config, tmp_path / "run", images=images))
+    assert read(tmp_path / "run" / "labels.json") == list(range(40, 54))
+    assert read(tmp_path / "run" / "corpus.json")["notes"] == ["made up"]
+    assert weights(tmp_path / "run")["classifier.weight"].shape == (16, 14)
+    (epoch,) = kit.runs.read_history(tmp_path / "run")
+    recalls = {name.split()[1] for name in epoch["scores"] if "R@" in name}
+    assert recalls == {"R@1", "sum"}  # four pictures have no ten nearest
+    retriever = kit.runs.load(tmp_path / "run")
+    features, _ = retriever.encode_split(corpus.test)
+    assert features.shape == (300, 16)
+    torch.testing.assert_close(features, retriever.encode_features(torch.tensor(feat[32:])))
+    kept = read_map(tmp_path / "run")
+    assert kept.images.shape == (1, 40, 16)
+    assert kept.captions == names[32:72]
+
+
+def test_features_from_a_file_take_the_place_of_a_backbone(corpus: Corpus, tmp_path: Path) -> None:
+    names = [name for split in corpus.splits for name in split.image_names]
+    feat = np.random.default_rng(0).normal(size=(len(names), 20)).astype(np.float16)
+    np.savez(tmp_path / "features.npz", files=np.array(names), feat=feat)
+    images = ImageInput(features=str(tmp_path / "features.npz"))
+    list(train(corpus, replace(TINY, epochs=1), tmp_path / "run", images=images))
+    retriever = kit.runs.load(tmp_path / "run")
+    assert retriever.evaluate(corpus.test).text_to_image.recall[1] >= 0
+    with pytest.raises(ValueError, match=r"encode_images: this run was trained on features from"):
+        retriever.encode_images([corpus.test.open_image(0)])
+    with pytest.raises(ValueError, match=r"ImageInput: cannot read .*nowhere\.npz"):
+        next(train(corpus, TINY, tmp_path / "other", images=ImageInput(features="nowhere.npz")))
+
+
+def test_a_frozen_backbone_is_kept_in_the_folder(corpus: Corpus, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    trained = image_backbone("small_cnn").network.state_dict()
+    save_file({k: v.contiguous() for k, v in trained.items()}, tmp_path / "cnn.safetensors")
+    images = ImageInput(weights=str(tmp_path / "cnn.safetensors"), frozen=True)
+    list(train(corpus, replace(TINY, epochs=1), tmp_path / "run", images=images))
+    assert len(list((tmp_path / "run" / "features").glob("*.safetensors"))) == 3
+    assert len(read(tmp_path / "run" / "weights.json")["loaded"]) == len(trained)
+    expected = kit.runs.load(tmp_path / "run").encode_split(corpus.test)[0]
+    (tmp_path / "cnn.safetensors").unlink()
+    retriever = kit.runs.load(tmp_path / "run")
+    pictures = [corpus.test.open_image(image) for image in range(12)]
+    torch.testing.assert_close(retriever.encode_images(pictures), expected, rtol=1e-4, atol=1e-5)
+    assert not any(name.startswith("image_backbone") for name in weights(tmp_path / "run"))
+
+
+def test_grey_pictures_are_encoded_too(folder: Path) -> None:
+    retriever = kit.runs.load(folder)
+    assert retriever.encode_images([Image.new("L", (50, 30), 90)]).shape == (1, 16)
+    assert retriever.encode_texts([]).shape == (0, 16)
+    with pytest.raises(ValueError, match=r"encode_images: expected at least one picture, got no"):
+        retriever.encode_images([])
+
+
+def test_a_folder_without_an_epoch_is_refused(tmp_path: Path, corpus: Corpus) -> None:
+    records = train(corpus, TINY, tmp_path / "run")
+    next(records)
+    records.close()
+    with pytest.raises(ValueError, match=r"restore: .* holds no trained networks yet"):
+        kit.runs.load(tmp_path / "run")
+    with pytest.raises(ValueError, match=r"read_map_frames: .* holds no features of an epoch"):
+        read_map(tmp_path / "run")
