@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 Json = Any
 
 
@@ -48,3 +50,25 @@ def file_hash(asked_by: str, path: Path | str) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()[:16]
     except OSError as error:
         raise ValueError(f"{asked_by}: cannot read {path}: {error.strerror}") from None
+
+
+@contextlib.contextmanager
+def locked(asked_by: str, folder: Path) -> Iterator[None]:
+    """Hold a folder against every other process, and against a second use in this one.
+
+    The lock is the operating system's, on the file `lock`: it ends with its process, however that
+    ends, so nothing stale can stay. (A file system without such locks gets a marker file instead.)
+
+    Raises:
+        RuntimeError: somebody else holds it; it begins with `asked_by`.
+
+    """
+    lock = FileLock(folder / "lock", blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise RuntimeError(f"{asked_by}: {folder} is being written by another process") from None
+    try:
+        yield
+    finally:
+        lock.release()
