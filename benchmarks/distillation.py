@@ -113,11 +113,11 @@ def step_against_student(name: str, encoder: str, size: int, runs: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         target = {"video": ClipInput(encoder, scaling="none")}
         if encoder == "r2plus1d_18":
-            sound, values = ClipInput("identity", fixed=True, scaling="none"), (512,)
+            sound, values = ClipInput("identity", frozen=True, scaling="none"), (512,)
         else:
             weights, values = Path(folder) / "audio.safetensors", mels
             save_file(SmallAudio(mels[1], dim=config.dim).state_dict(), weights)
-            sound = ClipInput("small_audio", str(weights), fixed=True, scaling="none")
+            sound = ClipInput("small_audio", str(weights), frozen=True, scaling="none")
         kinds = {"video": ClipKind(shape, False), "sound": ClipKind(values, False)}
         method = AMID(
             config,
@@ -126,7 +126,7 @@ def step_against_student(name: str, encoder: str, size: int, runs: int) -> None:
             class_counts=[96] * CLASSES,
         )
         alone = clip_encoders(target, kinds, dim=config.dim)["video"]
-    batch = ClipBatch(
+    batch = ClipBatch.of(
         {
             "video": torch.randn(config.batch_size, *shape),
             "sound": torch.randn(config.batch_size, *values),

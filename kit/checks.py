@@ -103,6 +103,20 @@ def check_number(function: str, *, at_least: float | None = None, **values: floa
             )
 
 
+def check_whole(function: str, *, at_least: int, **values: object) -> None:
+    """Refuse what is no whole number of at least so much.
+
+    >>> check_whole("f", at_least=1, epochs=0)
+    Traceback (most recent call last):
+    ValueError: f: epochs must be a whole number of at least 1, got 0
+    """
+    for name, value in values.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < at_least:
+            raise ValueError(
+                f"{function}: {name} must be a whole number of at least {at_least}, got {value}"
+            )
+
+
 def check_choice(function: str, *, among: tuple[str, ...], **values: str) -> None:
     """Refuse a word that is not among the known ones.
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from kit.training import Epoch, Features, Method, Record, gradient_norm, to_device
+from kit.training import Epoch, Features, Method, Record, device_of, gradient_norm
 
 
 def with_progress(records: Iterable[Record], *, epochs: int, watch: str) -> Iterator[Record]:
@@ -54,8 +54,8 @@ def gradient_map(
         nothing arrives.
 
     """
-    device = next(method.networks.parameters()).device
-    batch = to_device(batch, device)
+    device = device_of(method.networks)
+    batch = batch.to(device)
     features = method.encode(batch)
     norms: dict[str, dict[str, float]] = {}
     for turn in method.turns(epoch):

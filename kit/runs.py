@@ -51,6 +51,21 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
+def dotted_name(kind: type) -> str:
+    """Module and name of a class, such as a configuration's: how a folder names its method."""
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+# What each method of the kit is used again by; others are restored by whoever defined them.
+RESTORED_BY = {
+    "kit.itmeetsal.method.ITMeetsALConfig": "kit.retrieval.run",
+    "kit.amid.config.AMIDConfig": "kit.distillation.classifier",
+    "kit.distillation.single.StudentAlone": "kit.distillation.classifier",
+    "kit.distillation.single.TeacherAlone": "kit.distillation.classifier",
+    "kit.distillation.single.AuxiliaryAlone": "kit.distillation.classifier",
+}
+
+
 @functools.cache  # the code that runs is what was imported, whatever is edited since
 def code_version(*packages: str) -> str:
     """A hash of the source of the rooms that decide a result, and of the packages named."""
@@ -236,10 +251,15 @@ def load(folder: Path | str) -> Any:
     folder = Path(folder)
     if not (folder / "config.json").exists():
         raise ValueError(f"load: {folder} holds no config.json of a run")
-    module = read_json(folder / "config.json")["asked"].get("restored_by", "")
-    if not module.startswith("kit."):
-        raise ValueError(f"load: {folder} was written by {module!r}, which is not part of kit")
-    return importlib.import_module(module).restore(folder)
+    name = read_json(folder / "config.json")["asked"].get("method", "")
+    if name not in RESTORED_BY:
+        raise ValueError(
+            f"load: {folder} was trained by {name!r}, which is not part of the kit; "
+            "`restore(folder, Config)` of the room that trained it uses it again"
+        )
+    module, _, kind = name.rpartition(".")
+    config_type = getattr(importlib.import_module(module), kind)
+    return importlib.import_module(RESTORED_BY[name]).restore(folder, config_type)
 
 
 def read_history(folder: Path | str) -> list[dict[str, Json]]:

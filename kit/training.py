@@ -46,23 +46,22 @@ class Turn(Generic[Features, Batch]):
 
 
 class Method(Protocol[Features, Batch]):
-    """What `fit` trains.
+    """What `fit` trains; a method derives from it and leaves out what it has no need of.
 
-    Features are a named tuple of tensors, a batch one of tensors and of dictionaries of tensors.
+    Features are a named tuple of tensors; a batch is one that moves itself: `batch.to(device)`.
+
+    Attributes:
+        networks: everything with parameters or buffers.
+        optimizers: built once; what each holds is what its turn moves.
+
     """
 
-    @property
-    def networks(self) -> nn.ModuleDict:
-        """Everything with parameters or buffers."""
-        ...
-
-    @property
-    def optimizers(self) -> Mapping[str, Optimizer]:
-        """Built once; what each holds is what its turn moves."""
-        ...
+    networks: nn.ModuleDict
+    optimizers: dict[str, Optimizer]
 
     def begin_epoch(self, epoch: int) -> None:
         """Set what depends on the epoch: learning rates."""
+        return None
 
     def encode(self, batch: Batch) -> Features:
         """Once a step, with its graph; all turns of the step share it."""
@@ -74,17 +73,19 @@ class Method(Protocol[Features, Batch]):
 
     def meters(self, features: Features, batch: Batch) -> dict[str, Tensor]:
         """What to watch beside the terms: scalars by name, without gradient."""
-        ...
+        return {}
 
     def alarms(self, means: Mapping[str, float]) -> Sequence[str]:
         """What the epoch's mean terms and meters warn of, in words."""
-        ...
+        return ()
 
     def end_step(self, epoch: int, features: Features, batch: Batch) -> None:
         """What a method counts of a step once all turns have moved."""
+        return None
 
     def end_epoch(self, epoch: int) -> None:
         """What a method does between epochs."""
+        return None
 
 
 @dataclass(frozen=True)
@@ -177,14 +178,14 @@ def fit(
     """
     if precision not in ("float32", "bfloat16"):
         raise ValueError(f"fit: precision must be 'float32' or 'bfloat16', got {precision!r}")
-    device = next(method.networks.parameters()).device
+    device = device_of(method.networks)
     progress = start or Progress()
     for epoch in range(progress.epoch, epochs):
         method.begin_epoch(epoch)
         method.networks.train()
         turns = method.turns(epoch)
         for batch in loader.epoch(epoch, skip=progress.step):
-            batch = to_device(batch, device)
+            batch = batch.to(device)
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16"):
                 features = method.encode(batch)
             features = type(features)(*(part.float() for part in features))
@@ -275,22 +276,16 @@ def evaluating(networks: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
+def device_of(networks: nn.Module) -> torch.device:
+    """Where networks are: all of a method's are on one device."""
+    return next(networks.parameters()).device
+
+
 def scale_learning_rates(optimizer: Optimizer, factor: float) -> None:
     """Set each group's rate to `factor` times the one it was built with."""
     for group in optimizer.param_groups:
         group.setdefault("initial_lr", group["lr"])
         group["lr"] = group["initial_lr"] * factor
-
-
-def to_device(batch: Batch, device: torch.device) -> Batch:
-    """A batch on a device: its tensors, and the tensors in its dictionaries."""
-
-    def moved(part: Any) -> Any:
-        if isinstance(part, Mapping):
-            return {name: moved(value) for name, value in part.items()}
-        return part.to(device, non_blocking=True)
-
-    return type(batch)(*map(moved, batch))
 
 
 def _numbers(values: Mapping[str, Tensor]) -> dict[str, float]:

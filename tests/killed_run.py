@@ -16,12 +16,12 @@ from typing import Any
 
 import torch
 
-from kit.itmeetsal.method import Config
+from kit.itmeetsal.method import ITMeetsALConfig
 from kit.retrieval.run import train
 from kit.training import Step
 from kit.worlds.scenes import scenes
 
-CONFIG = Config(
+CONFIG = ITMeetsALConfig(
     dim=16, word_dim=8, lstm_units=8, epochs=3, batch_size=16, learning_rate=1e-3, min_word_count=1
 )
 STEPS = 13  # of an epoch: 40 training images, 5 captions each

@@ -25,7 +25,7 @@ AMID = """
 import sys
 import kit.runs
 import numpy as np
-from kit.amid.config import Config
+from kit.amid.config import AMIDConfig
 from kit.distillation.run import train
 from kit.distillation.inputs import ClipInput
 from kit.data.clips import Clips
@@ -39,7 +39,7 @@ modalities = {
 }
 clips = Clips("all", [str(row) for row in range(12)], [row % 2 for row in range(12)], modalities)
 corpus = stratified_split(clips, ("one", "other"), name="noise", seed=0)
-config = Config(dim=8, warm_up_epochs=0, epochs=1, batch_size=4, decay_at=())
+config = AMIDConfig(dim=8, warm_up_epochs=0, epochs=1, batch_size=4, decay_at=())
 inputs = {
     "target": {"seen": ClipInput("small_video")},
     "auxiliary": {"heard": ClipInput("small_audio"), "told": ClipInput("lstm")},
@@ -73,9 +73,9 @@ import kit.corpora.flickr8k, kit.retrieval.features, kit.worlds.scenes
 import kit.data.clip_batches, kit.corpora.clip_folder, kit.distillation.inputs, kit.data.clips
 import kit.worlds.dialogues, kit.data.log_mel, kit.worlds.shared_bits, kit.worlds.actions
 
-from kit.itmeetsal.method import Config
+from kit.itmeetsal.method import ITMeetsALConfig
 from kit.retrieval.run import train
-config = Config(dim=8, word_dim=4, lstm_units=4, epochs=1, batch_size=16)
+config = ITMeetsALConfig(dim=8, word_dim=4, lstm_units=4, epochs=1, batch_size=16)
 run = sys.argv[1] + "/itmeetsal"
 records = list(train(kit.worlds.scenes.corpus.scenes(images=40, size=32), config, run))
 print(len(records), kit.runs.load(run).encode_texts(["a red circle"]).shape)
@@ -113,10 +113,10 @@ import kit.runs
 from kit.retrieval.images import ImageInput
 from kit.worlds.scenes import scenes
 from kit.worlds.scenes import small_cnn_from_scenes
-from kit.itmeetsal.method import Config
+from kit.itmeetsal.method import ITMeetsALConfig
 from kit.retrieval.run import train
 weights = str(small_cnn_from_scenes(sys.argv[1], pictures=16, epochs=1))
-config = Config(dim=8, word_dim=4, lstm_units=4, epochs=1, batch_size=16)
+config = ITMeetsALConfig(dim=8, word_dim=4, lstm_units=4, epochs=1, batch_size=16)
 images = ImageInput(weights=weights, frozen=True)
 assert list(train(scenes(images=40, size=32), config, sys.argv[1] + "/run", images=images))
 kit.runs.load(sys.argv[1] + "/run").encode_texts(["a red circle"])

@@ -11,7 +11,6 @@ import pytest
 import kit.amid.config
 import kit.amid.losses
 import kit.amid.method
-import kit.amid.weights
 import kit.itmeetsal.losses
 from kit.itmeetsal import method
 
@@ -23,7 +22,7 @@ MAPS = {
     paper: ROW.findall(TEXT.partition(f"## The equations of {heading}")[2].partition("\n## ")[0])
     for paper, heading in (("itmeetsal", "ITMeetsAL"), ("amid", "AMID"))
 }
-ROOMS = {"itmeetsal": [kit.itmeetsal.losses], "amid": [kit.amid.losses, kit.amid.weights]}
+ROOMS = {"itmeetsal": [kit.itmeetsal.losses], "amid": [kit.amid.losses]}
 MAPPED = {"itmeetsal": list(range(1, 15)), "amid": [4, 7, 8, 9, *range(11, 17)]}
 
 

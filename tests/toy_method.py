@@ -16,6 +16,9 @@ from kit.training import Turn
 class Numbers(NamedTuple):
     x: Tensor
 
+    def to(self, device: torch.device) -> Numbers:
+        return Numbers(self.x.to(device))
+
 
 class Hidden(NamedTuple):
     h: Tensor

@@ -7,39 +7,44 @@ comes alone, with L_cls + L_JSD.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim import SGD, Adam, Optimizer
+from torch.optim import Adam, Optimizer
 
-from kit.amid.config import Config
+from kit.amid.discriminators import class_discriminator, sample_discriminator
 from kit.amid.losses import (
+    AdversaryWeights,
     adversarial_loss,
     contrastive_nce_loss,
     discriminator_loss,
-    has_classmate,
+    expected_classmates,
     jensen_shannon_loss,
     mutual_information_estimate,
     mutual_information_loss,
     shared_classification_loss,
 )
-from kit.amid.networks import (
-    class_discriminator,
+from kit.data.clips import ClipBatch
+from kit.distillation.networks import (
+    Answer,
+    Encoders,
+    Frozen,
+    Models,
     extracted_auxiliary,
+    feature_dims,
     full_modality_model,
     modality_head,
-    sample_discriminator,
-    student,
     student_features,
+    student_network,
     teacher_features,
 )
-from kit.amid.weights import AdversaryWeights, expected_classmates
-from kit.data.clips import ClipBatch
-from kit.distillation.inputs import feature_dims
 from kit.training import Turn, scale_learning_rates
+
+if TYPE_CHECKING:
+    from kit.amid.config import AMIDConfig
 
 STUDENT = ("target", "target_head")  # its networks beside the classifier
 
@@ -52,72 +57,53 @@ class DistilledFeatures(NamedTuple):
     auxiliary: Tensor
 
 
-class Answer(NamedTuple):
-    """What one model says of a batch: features (batch, dim), logits (batch, classes)."""
-
-    features: Tensor
-    logits: Tensor
-
-
-class AMID:
+class AMID(Models[DistilledFeatures]):
     """Student and teacher trained together (Equation 17).
 
     Args:
-        config: the numbers; `config.trained` is ``"both"``.
-        target: `ClipEncoder` of each target modality; the student is built on them.
-        auxiliary: `ClipEncoder` of each auxiliary modality, fixed ones or not.
-        class_counts: training clips of each class.
-        fixed_teacher: the networks of a teacher that was trained alone, for `config.teacher`
-            ``"fixed"``: it has its own extractors and its own classifier, of which the student's is
-            a copy at first.
+        config: the numbers.
+        encoders: the student is built on the target's. With ``teacher="frozen"`` they hold the
+            networks of a teacher that was trained alone: it has its own extractors and its own
+            classifier, of which the student's is a copy at first.
 
     Raises:
-        ValueError: a fixed teacher where none is asked for, or none where it is; one whose features
-            are of another width; a student of which nothing can be trained.
+        ValueError: a frozen teacher where none is asked for, or none where it is, or one of another
+            width; a student of which nothing can be trained.
 
     """
 
-    models = ("student", "teacher")
+    models: tuple[str, ...] = ("student", "teacher")
 
-    def __init__(
-        self,
-        config: Config,
-        *,
-        target: nn.ModuleDict,
-        auxiliary: nn.ModuleDict,
-        class_counts: Sequence[int],
-        fixed_teacher: nn.ModuleDict | None = None,
-    ) -> None:
-        if (fixed_teacher is not None) != (config.teacher == "fixed"):
-            raise ValueError(
-                f"AMID: teacher {config.teacher!r} {'takes no' if fixed_teacher else 'needs a'} "
-                "fixed_teacher"
-            )
+    def __init__(self, config: AMIDConfig, encoders: Encoders) -> None:
+        if (encoders.frozen_teacher is None) != (config.teacher == "online"):
+            needs = "needs a" if encoders.frozen_teacher is None else "takes no"
+            raise ValueError(f"AMID: teacher {config.teacher!r} {needs} frozen_teacher")
         self.config = config
-        self.fixed: Fixed | None = None
+        self.frozen: Frozen | None = None
         self.weights = AdversaryWeights() if config.adversarial_weight else None
-        self.divisor = expected_classmates(class_counts, config.batch_size)  # d
-        dim, classes = config.dim, len(class_counts)
-        if fixed_teacher is None:
-            self.networks = full_modality_model(target, auxiliary, dim=dim)
+        self.divisor = expected_classmates(encoders.class_counts, config.batch_size)  # d
+        dim, classes = config.dim, len(encoders.class_counts)
+        if encoders.frozen_teacher is None:
+            self.networks = full_modality_model(encoders.target, encoders.auxiliary, dim=dim)
             if config.auxiliary_information_weight:
-                self.networks["auxiliary_head"] = modality_head(feature_dims(auxiliary), dim=dim)
+                head = modality_head(feature_dims(encoders.auxiliary), dim=dim)
+                self.networks["auxiliary_head"] = head
         else:
-            self.networks = student(target, dim=dim)
-            self.networks["fixed_teacher"] = self.fixed = Fixed(fixed_teacher)
+            self.networks = student_network(encoders.target, dim=dim)
+            self.networks["frozen_teacher"] = self.frozen = Frozen(encoders.frozen_teacher)
         if not any(p.requires_grad for n in STUDENT for p in self.networks[n].parameters()):
             raise ValueError(
-                "AMID: expected a student that can be trained, got a fixed target modality of the "
+                "AMID: expected a student that can be trained, got a frozen target modality of the "
                 f"shared space's width {dim}, which needs no head; another dim gives it one"
             )
         self.networks["classifier"] = nn.Linear(dim, classes)
-        if fixed_teacher is not None:
-            theirs = fixed_teacher["classifier"]
-            if theirs.in_features != dim:
+        if encoders.frozen_teacher is not None:
+            teachers = encoders.frozen_teacher["classifier"]
+            if teachers.in_features != dim:
                 raise ValueError(
-                    f"AMID: expected a fixed teacher of width {dim}, got {theirs.in_features}"
+                    f"AMID: expected a frozen teacher of width {dim}, got {teachers.in_features}"
                 )
-            self.networks["classifier"].load_state_dict(theirs.state_dict())
+            self.networks["classifier"].load_state_dict(teachers.state_dict())
         if self.weights is not None:
             self.networks["sample_discriminator"] = sample_discriminator(dim)
             if config.adversaries != "sample_only":
@@ -126,10 +112,10 @@ class AMID:
         self.optimizers = self._optimizers()
 
     def _optimizers(self) -> dict[str, Optimizer]:
-        """Both discriminators; all else that is not fixed."""
+        """Both discriminators; all else that is not frozen."""
         players = [n for n in ("sample_discriminator", "class_discriminator") if n in self.networks]
         main = [p for n, net in self.networks.items() if n not in players for p in net.parameters()]
-        optimizers = {"main": optimizer_of(self.config, main)}
+        optimizers = {"main": self.config.main_optimizer(main)}
         if self.weights is not None:
             judged = [p for n in players for p in self.networks[n].parameters()]
             rate = self.config.discriminator_learning_rate
@@ -138,7 +124,7 @@ class AMID:
 
     def begin_epoch(self, epoch: int) -> None:
         """The learning rate of the main turn."""
-        scale_learning_rates(self.optimizers["main"], rate_factor(self.config, epoch))
+        scale_learning_rates(self.optimizers["main"], self.config.rate_factor(epoch))
 
     def encode(self, batch: ClipBatch) -> DistilledFeatures:
         """One forward pass: M reads S with its graph, so the teacher's terms train S's extractor.
@@ -146,9 +132,9 @@ class AMID:
         Without L_MIa there is no A to compare with; it is then empty, (batch, 0).
         """
         features = student_features(self.networks, batch)
-        if self.fixed is not None:
+        if self.frozen is not None:
             with torch.no_grad():
-                source = self.fixed.networks
+                source = self.frozen.networks
                 extracted = extracted_auxiliary(source, batch)
                 teacher = teacher_features(source, student_features(source, batch), extracted)
         else:
@@ -173,14 +159,14 @@ class AMID:
 
     def prediction_terms(self, z: DistilledFeatures, batch: ClipBatch) -> dict[str, Tensor]:
         """L_cls + L_JSD (Equations 15, 16): the warm-up, and the head of Equation 17."""
-        ours, theirs = self.logits(z)
-        if self.fixed is not None:
-            classification = F.cross_entropy(ours, batch.labels)
+        student, teacher = self.logits(z)
+        if self.frozen is not None:
+            classification = F.cross_entropy(student, batch.labels)
         else:
-            classification = shared_classification_loss(ours, theirs, batch.labels)
+            classification = shared_classification_loss(student, teacher, batch.labels)
         return {
             "classification": classification,
-            "jensen_shannon": jensen_shannon_loss(ours, theirs),
+            "jensen_shannon": jensen_shannon_loss(student, teacher),
         }
 
     def distillation_terms(self, z: DistilledFeatures, batch: ClipBatch) -> dict[str, Tensor]:
@@ -196,7 +182,7 @@ class AMID:
         if "auxiliary_head" in self.networks:
             loss = contrast(z.teacher, z.auxiliary, batch.labels, temperature=c.temperature)
             terms["auxiliary_information"] = c.auxiliary_information_weight * loss
-        for name, judge, rows, weight, divisor in self._games(batch.labels):
+        for name, judge, rows, weight, divisor in self._games(batch):
             game = adversarial_loss(judge(z.student[rows]), weight=weight, divisor=divisor)
             if game is not None:
                 terms[f"{name}_adversarial"] = c.adversarial_weight * game
@@ -204,48 +190,47 @@ class AMID:
 
     def discriminator_terms(self, z: DistilledFeatures, batch: ClipBatch) -> dict[str, Tensor]:
         """Equation 13: neither student nor teacher moves, so the features are detached."""
-        ours, theirs = z.student.detach(), z.teacher.detach()
+        student, teacher = z.student.detach(), z.teacher.detach()
         terms: dict[str, Tensor] = {}
-        for name, judge, rows, weight, divisor in self._games(batch.labels):
+        for name, judge, rows, weight, divisor in self._games(batch):
             loss = discriminator_loss(
-                judge(theirs[rows]), judge(ours[rows]), weight=weight, divisor=divisor
+                judge(teacher[rows]), judge(student[rows]), weight=weight, divisor=divisor
             )
             if loss is not None:
                 terms[name] = loss
         return terms
 
-    def _games(self, labels: Tensor) -> Iterable[tuple[str, nn.Module, Tensor, Tensor, float]]:
+    def _games(
+        self, batch: ClipBatch
+    ) -> Iterator[tuple[str, nn.Module, Tensor | slice, Tensor, float]]:
         """Name, discriminator, rows that it sees, lambda, and B or d; without D2, lambda_1 is 1."""
         if self.weights is None:
-            return []
-        everyone = torch.ones_like(labels, dtype=torch.bool)
-        batch_size = float(len(labels))
-        first = self.networks["sample_discriminator"]
+            return
+        first, everyone = self.networks["sample_discriminator"], slice(None)
         if "class_discriminator" not in self.networks:
-            one = torch.ones((), device=labels.device)
-            return [("sample_discriminator", first, everyone, one, batch_size)]
-        second = self.networks["class_discriminator"]
-        lambda_1, lambda_2 = self.weights()
-        return [
-            ("sample_discriminator", first, everyone, lambda_1, batch_size),
-            ("class_discriminator", second, has_classmate(labels), lambda_2, self.divisor),
-        ]
+            one = torch.ones((), device=batch.labels.device)
+            yield "sample_discriminator", first, everyone, one, float(len(batch.labels))
+            return
+        second, (lambda_1, lambda_2) = self.networks["class_discriminator"], self.weights()
+        yield "sample_discriminator", first, everyone, lambda_1, float(len(batch.labels))
+        yield "class_discriminator", second, batch.classmates, lambda_2, self.divisor
 
     def logits(self, z: DistilledFeatures) -> tuple[Tensor, Tensor]:
         """Of S and of M, by one classifier; a fixed teacher keeps its own."""
-        theirs = self.networks["classifier"]
-        if self.fixed is not None:
-            theirs = self.fixed.networks["classifier"]
-        return self.networks["classifier"](z.student), theirs(z.teacher)
+        classifier = self.networks["classifier"]
+        teachers = classifier if self.frozen is None else self.frozen.networks["classifier"]
+        return classifier(z.student), teachers(z.teacher)
 
-    def answers(self, batch: ClipBatch, models: Sequence[str] = models) -> dict[str, Answer]:
+    def answers(
+        self, batch: ClipBatch, models: Sequence[str] = ("student", "teacher")
+    ) -> dict[str, Answer]:
         """What each model says of a batch; the student alone needs no auxiliary modality."""
         if "teacher" not in models:
             features = student_features(self.networks, batch)
             return {"student": Answer(features, self.networks["classifier"](features))}
         z = self.encode(batch)
-        ours, theirs = self.logits(z)
-        both = {"student": Answer(z.student, ours), "teacher": Answer(z.teacher, theirs)}
+        student, teacher = self.logits(z)
+        both = {"student": Answer(z.student, student), "teacher": Answer(z.teacher, teacher)}
         return {name: both[name] for name in models}
 
     def meters(self, z: DistilledFeatures, batch: ClipBatch) -> dict[str, Tensor]:
@@ -267,30 +252,30 @@ class AMID:
                     )
                     watched[f"{name}_nats"] = torch.tensor(estimate.nats)
                     watched["nats_ceiling"] = torch.tensor(estimate.ceiling)
-        for name, judge, rows, weight, _ in self._games(labels):
+        for name, judge, rows, weight, _ in self._games(batch):
             watched[f"{name}_lambda"] = weight
-            if rows.any():
+            if len(z.student[rows]):
                 watched[f"{name}_of_teacher"] = judge(z.teacher[rows]).sigmoid().mean()
                 watched[f"{name}_of_student"] = judge(z.student[rows]).sigmoid().mean()
         return {name: value.to(z.student.device) for name, value in watched.items()}
 
     def alarms(self, means: Mapping[str, float]) -> tuple[str, ...]:
         """What an epoch's means warn of, in words."""
-        said = []
+        messages = []
         for name, letter in (("sample", "D1"), ("class", "D2")):
             of_teacher = means.get(f"{name}_discriminator_of_teacher", 0.5)
             of_student = means.get(f"{name}_discriminator_of_student", 0.5)
             if of_teacher - of_student > 0.98:
-                said.append(
+                messages.append(
                     f"{letter} tells teacher and student apart nearly always: "
                     "the student is far from where it could take it in"
                 )
         if means.get("same_class_cosine", 0.0) > 0.999:
-            said.append(
+            messages.append(
                 "teacher and student features of a class have become one direction "
                 f"(mean cosine {means['same_class_cosine']:.4f})"
             )
-        return tuple(said)
+        return tuple(messages)
 
     def end_step(self, epoch: int, z: DistilledFeatures, batch: ClipBatch) -> None:
         """Equation 14 averages over all pairs of an epoch after the warm-up."""
@@ -304,41 +289,3 @@ class AMID:
 
     def _adapts(self, epoch: int) -> bool:
         return self.config.adversaries == "adaptive" and epoch >= self.config.warm_up_epochs
-
-
-class Fixed(nn.Module):
-    """Networks of which nothing changes any more: no parameter, no buffer."""
-
-    def __init__(self, networks: nn.ModuleDict) -> None:
-        super().__init__()
-        self.networks = networks
-        self.requires_grad_(False)
-        self.eval()
-
-    def train(self, mode: bool = True) -> Fixed:
-        """Stay in evaluation mode."""
-        return super().train(False)
-
-
-def optimizer_of(config: Config, parameters: Iterable[nn.Parameter]) -> Optimizer:
-    """The main turn's optimizer, with all of `parameters` that are trained."""
-    trained = [parameter for parameter in parameters if parameter.requires_grad]
-    numbers: dict[str, Any] = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
-    if config.optimizer == "sgd":
-        return SGD(trained, momentum=config.momentum, **numbers)
-    return Adam(trained, **numbers)
-
-
-def rate_factor(config: Config, epoch: int) -> float:
-    """What share of its learning rate an epoch has: tenths at `decay_at`, a line to 0 at the end.
-
-    >>> from kit.amid.config import video
-    >>> [rate_factor(video(), epoch) for epoch in (149, 150)]
-    [1.0, 0.1]
-
-    """
-    factor = 0.1 ** sum(epoch >= at for at in config.decay_at)
-    left = config.epochs - epoch
-    if config.linear_decay_epochs:
-        factor *= min(1.0, left / (config.linear_decay_epochs + 1))
-    return float(factor)

@@ -167,4 +167,4 @@ def _batch(
     clips: Clips, values: dict[str, Tensor], lengths: dict[str, Tensor], rows: Sequence[int]
 ) -> ClipBatch:
     labels = torch.tensor([clips.labels[row] for row in rows])
-    return ClipBatch(values, lengths, labels, torch.tensor(rows))
+    return ClipBatch.of(values, lengths, labels, torch.tensor(rows))

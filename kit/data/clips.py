@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -273,9 +274,10 @@ class ClipBatch(NamedTuple):
 
     Attributes:
         modalities: by name (batch, ...); ragged ones end in zeros.
-        lengths: of the ragged ones, (batch,) int64: how many steps are the clip's own.
+        lengths: of the ragged ones, (batch,) int64 on the CPU: how many steps are the clip's own.
         labels: (batch,) int64.
         indices: (batch,) int64, the clips' places in the split.
+        classmates: (n,) int64 on the CPU: rows whose class another row has too.
 
     """
 
@@ -283,3 +285,26 @@ class ClipBatch(NamedTuple):
     lengths: dict[str, Tensor]
     labels: Tensor
     indices: Tensor
+    classmates: Tensor
+
+    @classmethod
+    def of(
+        cls,
+        modalities: dict[str, Tensor],
+        lengths: dict[str, Tensor],
+        labels: Tensor,
+        indices: Tensor,
+    ) -> ClipBatch:
+        """A batch on the CPU."""
+        counts = (labels[:, None] == labels[None, :]).sum(1)
+        return cls(modalities, lengths, labels, indices, (counts > 1).nonzero().squeeze(1))
+
+    def to(self, device: torch.device) -> ClipBatch:
+        """On a device; what decides shapes stays on the CPU, so that nothing waits for a look."""
+        modalities = {
+            name: values.to(device, non_blocking=True) for name, values in self.modalities.items()
+        }
+        labels, indices = (
+            part.to(device, non_blocking=True) for part in (self.labels, self.indices)
+        )
+        return self._replace(modalities=modalities, labels=labels, indices=indices)

@@ -143,8 +143,8 @@ class PairBatch(NamedTuple):
     """A batch of image-caption pairs.
 
     `images` is (batch, 3, height, width) float32, or (batch, dim) where features are given;
-    `tokens` (batch, longest) int64, padded with 0; `lengths` (batch,) int64; `labels` (batch,)
-    int64, the instance among the *training* instances; `indices` (batch,) int64, the pair.
+    `tokens` (batch, longest) int64, padded with 0; `lengths` (batch,) int64, on the CPU; `labels`
+    (batch,) int64, the instance among the *training* instances; `indices` (batch,) int64, the pair.
     """
 
     images: Tensor
@@ -152,6 +152,14 @@ class PairBatch(NamedTuple):
     lengths: Tensor
     labels: Tensor
     indices: Tensor
+
+    def to(self, device: torch.device) -> PairBatch:
+        """On a device; the lengths stay on the CPU, where packing wants them."""
+        images, tokens, labels, indices = (
+            part.to(device, non_blocking=True)
+            for part in (self.images, self.tokens, self.labels, self.indices)
+        )
+        return PairBatch(images, tokens, self.lengths, labels, indices)
 
 
 class Pictures(Protocol):

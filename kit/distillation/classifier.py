@@ -1,4 +1,4 @@
-"""What comes of a run of AMID: a student, and its teacher, that say what a clip shows."""
+"""What comes of a run on clips: a student, and its teacher, that say what a clip shows."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from kit.amid.config import Config
-from kit.amid.method import AMID
 from kit.data.clip_batches import evaluation_batches
 from kit.data.clips import Clips, Modality
 from kit.data.crops import VideoCrop
-from kit.distillation.inputs import ClipInput, ClipKind, clip_encoders, crops
-from kit.distillation.single import Alone
+from kit.distillation.config import TrainingConfig
+from kit.distillation.inputs import ClipInput, ClipKind, crops
+from kit.distillation.networks import Encoders, Models, clip_encoders
+from kit.distillation.single import TeacherAlone
 from kit.files import read_json
 from kit.metrics.classification import evaluate_classification
 from kit.metrics.neighbours import same_class_cosine
-from kit.training import evaluating, to_device
+from kit.runs import dotted_name
+from kit.training import device_of, evaluating
 
 
 class SplitAnswers(NamedTuple):
@@ -46,19 +47,14 @@ class SplitAnswers(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Recogniser:
+class Classifier:
     """A trained student and teacher, or one of them: clips to classes.
 
-    `target` is what the student reads, `others` what anyone reads beside it, `kinds` what the clips
-    were like that they learnt from.
+    `blueprint` says what each of them reads, and what the clips were like that they learnt from.
     """
 
-    method: AMID | Alone
-    classes: tuple[str, ...]
-    target: dict[str, ClipInput]
-    others: dict[str, ClipInput]
-    kinds: dict[str, ClipKind]
-    folder: Path
+    method: Models[Any]
+    blueprint: Blueprint
 
     def answers(self, clips: Clips, models: Sequence[str] | None = None) -> dict[str, SplitAnswers]:
         """Features and logits of clips, by model; the student needs the target modalities alone.
@@ -75,13 +71,15 @@ class Recogniser:
                 f"answers: expected models among {', '.join(self.method.models)}, "
                 f"got {', '.join(unknown)}"
             )
-        inputs = self.target if models == ("student",) else {**self.target, **self.others}
+        inputs = self.blueprint.inputs
+        if models == ("student",):
+            inputs = self.blueprint.target
         self._check_kinds(clips, inputs)
-        device = next(self.method.networks.parameters()).device
+        device = device_of(self.method.networks)
         parts: dict[str, list[SplitAnswers]] = {model: [] for model in models}
         with evaluating(self.method.networks):
             for batch in evaluation_batches(clips, list(inputs), crops=crops(inputs)):
-                said = self.method.answers(to_device(batch, device), models)
+                said = self.method.answers(batch.to(device), models)
                 for model, (features, logits) in said.items():
                     rows = (features.float().cpu(), logits.float().cpu())
                     parts[model].append(SplitAnswers(*rows, batch.indices))
@@ -91,7 +89,7 @@ class Recogniser:
         """Bytes and shares of one look alike to a network, and mean something else."""
         said = {True: "whole numbers", False: "fractions"}
         for name in inputs:
-            learnt, given = self.kinds[name], ClipKind.of(clips.modality(name))
+            learnt, given = self.blueprint.kinds[name], ClipKind.of(clips.modality(name))
             if learnt.whole != given.whole:
                 raise ValueError(
                     f"answers: expected {name!r} in {said[learnt.whole]}, as they were learnt, "
@@ -118,7 +116,10 @@ class Recogniser:
             clips = Clips("new", numbers, [0] * count, dict(clips))
         models = ("student",) if "student" in self.method.models else self.method.models
         (said,) = self.answers(clips, models).values()
-        return [self.classes[label] for label in said.probabilities(len(clips)).argmax(1).tolist()]
+        return [
+            self.blueprint.classes[label]
+            for label in said.probabilities(len(clips)).argmax(1).tolist()
+        ]
 
     def scores(self, clips: Clips) -> dict[str, float]:
         """Top-1 and mean of class recalls (UA) of each model, percent; of both, how they differ."""
@@ -141,80 +142,101 @@ def scores_of(answers: Mapping[str, SplitAnswers], labels: Sequence[int]) -> dic
     return named
 
 
-def restore(folder: Path | str) -> Recogniser:
-    """The recogniser of a finished run folder, in evaluation mode, on the CPU.
+@dataclass(frozen=True)
+class Blueprint:
+    """How a run's networks are built again, before their state is loaded: plain values.
 
-    `kit.runs.load` calls it for folders that this module wrote.
+    Args:
+        method: the dotted name of the configuration's class.
+        config: its numbers.
+        target: how each modality enters that the student has.
+        auxiliary: how each of the others enters.
+        kinds: what the clips of each modality are like.
+        classes: their names.
+        class_counts: training clips of each class.
+        teacher: of a frozen teacher, if there is one.
+
+    """
+
+    method: str
+    config: dict[str, Any]
+    target: dict[str, ClipInput]
+    auxiliary: dict[str, ClipInput]
+    kinds: dict[str, ClipKind]
+    classes: tuple[str, ...]
+    class_counts: tuple[int, ...]
+    teacher: Blueprint | None = None
+
+    @classmethod
+    def of_json(cls, facts: Mapping[str, Any]) -> Blueprint:
+        """What was written as JSON."""
+        kinds = facts["kinds"].items()
+        return cls(
+            facts["method"],
+            facts["config"],
+            _inputs_of_json(facts["target"]),
+            _inputs_of_json(facts["auxiliary"]),
+            {name: ClipKind(tuple(shape), *rest) for name, (shape, *rest) in kinds},
+            tuple(facts["classes"]),
+            tuple(facts["class_counts"]),
+            facts["teacher"] and cls.of_json(facts["teacher"]),
+        )
+
+    @property
+    def inputs(self) -> dict[str, ClipInput]:
+        """Every modality that anyone reads, a frozen teacher's own included; the target first."""
+        teachers = self.teacher.inputs if self.teacher else {}
+        return self.target | {
+            n: i for n, i in {**teachers, **self.auxiliary}.items() if n not in self.target
+        }
+
+    def build(
+        self, config: TrainingConfig, frozen_teacher: nn.ModuleDict | None = None
+    ) -> Models[Any]:
+        """The method of these numbers with new networks, also of a teacher that is not given."""
+        if self.teacher is not None and frozen_teacher is None:
+            frozen_teacher = self.teacher.build(TeacherAlone(**self.teacher.config)).networks
+        encoders = Encoders(
+            clip_encoders(self.target, self.kinds, dim=config.dim),
+            clip_encoders(self.auxiliary, self.kinds, dim=config.dim),
+            self.class_counts,
+            frozen_teacher,
+        )
+        return config.method(encoders)
+
+
+def restore(folder: Path | str, config_type: type[TrainingConfig]) -> Classifier:
+    """The classifier of a finished run folder, in evaluation mode, on the CPU.
+
+    `kit.runs.load` calls it for the methods of the kit.
+
+    Args:
+        folder: of a run.
+        config_type: the class of the numbers that it was trained with.
 
     Raises:
-        ValueError: a run that is not finished.
+        ValueError: a run that is not finished, or of another method.
 
     """
     folder = Path(folder).resolve()
     if not (folder / "networks.safetensors").exists():
         raise ValueError(f"restore: {folder} holds no trained networks yet")
-    kept = read_json(folder / "models.json")
-    target, auxiliary = asked_again(kept["target"]), asked_again(kept["auxiliary"])
-    teacher = None
-    if (theirs := kept["teacher"]) is not None:
-        inputs = asked_again(theirs["target"]), asked_again(theirs["auxiliary"])
-        teacher = method_of(theirs, *inputs, load=False).networks
-    method = method_of(kept, target, auxiliary, teacher, load=False)
+    blueprint = Blueprint.of_json(read_json(folder / "blueprint.json"))
+    if blueprint.method != dotted_name(config_type):
+        raise ValueError(
+            f"restore: {folder} was trained by {blueprint.method}, "
+            f"not by {dotted_name(config_type)}"
+        )
+    method = blueprint.build(config_type(**blueprint.config))
     method.networks.load_state_dict(load_file(folder / "networks.safetensors"))
     method.networks.eval()
-    others = others_of(kept, target, auxiliary)
-    return Recogniser(method, tuple(kept["classes"]), target, others, kinds_again(kept), folder)
+    return Classifier(method, blueprint)
 
 
-def others_of(
-    kept: Mapping[str, Any], target: Mapping[str, ClipInput], auxiliary: Mapping[str, ClipInput]
-) -> dict[str, ClipInput]:
-    """What is read beside `target`: the auxiliary modalities, and a fixed teacher's own."""
-    theirs = kept["teacher"] or {"target": {}, "auxiliary": {}}
-    own = asked_again(theirs["target"]) | asked_again(theirs["auxiliary"])
-    return {name: one for name, one in {**own, **auxiliary}.items() if name not in target}
-
-
-def method_of(
-    kept: Mapping[str, Any],
-    target: Mapping[str, ClipInput],
-    auxiliary: Mapping[str, ClipInput],
-    fixed_teacher: nn.ModuleDict | None = None,
-    *,
-    load: bool = True,
-) -> AMID | Alone:
-    """Build what a run's `models.json` describes, with these inputs; its networks are new.
-
-    Args:
-        kept: config, class_counts, kinds.
-        target: by modality.
-        auxiliary: by modality.
-        fixed_teacher: the networks of a teacher alone.
-        load: whether weights files are read, as in `ClipEncoder`.
-
-    """
-    config = Config(**kept["config"])
-    kinds = kinds_again(kept)
-    parts: dict[str, Any] = {
-        "target": clip_encoders(target, kinds, dim=config.dim, load=load),
-        "auxiliary": clip_encoders(auxiliary, kinds, dim=config.dim, load=load),
-        "class_counts": kept["class_counts"],
-    }
-    if config.trained != "both":
-        return Alone(config, **parts)
-    return AMID(config, **parts, fixed_teacher=fixed_teacher)
-
-
-def kinds_again(kept: Mapping[str, Any]) -> dict[str, ClipKind]:
-    """What the clips were like, from a file."""
-    return {name: ClipKind(tuple(shape), *rest) for name, (shape, *rest) in kept["kinds"].items()}
-
-
-def asked_again(inputs: Mapping[str, Any]) -> dict[str, ClipInput]:
-    """Inputs from their facts: weights are a hash there, and are not to be read."""
-    crops = {name: one["crop"] for name, one in inputs.items()}
+def _inputs_of_json(inputs: Mapping[str, Any]) -> dict[str, ClipInput]:
+    """How modalities enter; weights are a hash there, and are not to be read."""
     return {
-        name: ClipInput(**one | {"crop": crops[name] and VideoCrop(**crops[name])})
+        name: ClipInput(**one | {"crop": one["crop"] and VideoCrop(**one["crop"])})
         for name, one in inputs.items()
     }
 

@@ -1,9 +1,9 @@
-"""A training run of AMID: what it takes in, what it leaves behind, and how it is used again.
+"""A training run on clips: what it takes in, what it leaves behind, and how it is used again.
 
 for record in train(corpus, small(), "runs/amid", target=..., auxiliary=...):
     ...
-recogniser = kit.runs.load("runs/amid")
-recogniser.predict(clips)  # with the target modality alone
+classifier = kit.runs.load("runs/amid")
+classifier.predict(clips)  # with the target modality alone
 """
 
 from __future__ import annotations
@@ -19,24 +19,18 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from kit.amid.config import Config
-from kit.amid.method import AMID
 from kit.data.clip_batches import ClipLoader, TrainingBatches
 from kit.data.clips import ClipCorpus, Clips
-from kit.distillation.classifier import Recogniser, method_of, others_of, restore, scores_of
-from kit.distillation.inputs import ClipEncoder, ClipInput, ClipKind, crops, shifts
-from kit.distillation.single import Alone
+from kit.distillation.classifier import Blueprint, Classifier, restore, scores_of
+from kit.distillation.config import TrainingConfig
+from kit.distillation.inputs import ClipInput, ClipKind, crops, shifts
+from kit.distillation.networks import ClipEncoder, Models
+from kit.distillation.single import TeacherAlone
+from kit.experiment import Experiment, carry_out
 from kit.files import atomic, read_json, write_json
 from kit.metrics.neighbours import evaluate_knn, same_class_cosine
-from kit.runs import (
-    code_version,
-    environment,
-    open_run,
-    read_history,
-    read_map_frames,
-    seed_everything,
-)
-from kit.training import Epoch, Method, Record, fit
+from kit.runs import code_version, dotted_name, read_map_frames, seed_everything
+from kit.training import Epoch, Record
 
 MAP_CLIPS = 200  # clips of the test split whose features are kept of each epoch
 
@@ -45,7 +39,7 @@ Inputs = Mapping[str, ClipInput]
 
 def train(
     corpus: ClipCorpus,
-    config: Config,
+    config: TrainingConfig,
     out: Path | str,
     *,
     target: Inputs,
@@ -89,8 +83,8 @@ def train(
     _check_modalities(config, target, auxiliary, teacher_run)
     fingerprint = corpus.fingerprint()
     teacher = None if teacher_run is None else _finished_teacher(Path(teacher_run), fingerprint)
-    asked = {
-        "restored_by": "kit.distillation.classifier",
+    settings = {
+        "method": dotted_name(type(config)),
         "config": asdict(config),
         "target": {name: one.facts() for name, one in target.items()},
         "auxiliary": {name: one.facts() for name, one in auxiliary.items()},
@@ -100,56 +94,48 @@ def train(
         "precision": precision,
         "code": code_version("amid"),
     }
-    kept = _described(corpus, asked, teacher)
+    blueprint = Blueprint(
+        dotted_name(type(config)),
+        asdict(config),
+        target,
+        auxiliary,
+        {name: ClipKind.of(clips) for name, clips in corpus.train.modalities.items()},
+        corpus.classes,
+        tuple(np.bincount(corpus.train.labels, minlength=len(corpus.classes)).tolist()),
+        None if teacher is None else Blueprint.of_json(read_json(teacher / "blueprint.json")),
+    )
     # What does not fit is refused before there is a folder that remembers the attempt.
-    inputs = _inputs(kept, target, auxiliary)
+    inputs = _cut_alike(blueprint)
     batches = TrainingBatches(corpus.train, list(inputs), crops(inputs), shifts(inputs), seed=seed)
     loader = ClipLoader(batches, config.batch_size, workers=workers)
-    theirs = None if teacher is None else restore(teacher).method.networks
+    teachers = None if teacher is None else restore(teacher, TeacherAlone).method.networks
     seed_everything(seed)
-    method = method_of(kept, target, auxiliary, theirs)
-    with open_run(out, asked) as run:
-        if run.finished:
-            return
+    method = blueprint.build(config, teachers)
+    for encoder in _encoders(method).values():
+        encoder.load()
+
+    def build(folder: Path) -> Experiment:
         for name, encoder in _encoders(method).items():
             encoder.learn_scaling(corpus.train.modality(name))
         method.networks.to(device)
-        others = others_of(kept, target, auxiliary)
-        seed_everything(seed)  # what training draws does not depend on which networks were made
-        kinds = kept["kinds"]
-        recogniser = Recogniser(method, corpus.classes, dict(target), others, kinds, run.folder)
-        _keep_for_later(recogniser, corpus, kept)
-
-        start = run.resume(method)
-        records = fit(
-            cast(Method[Any, Any], method),  # either of two, each with its own features
-            loader,
+        classifier = Classifier(method, blueprint)
+        _keep_for_later(folder, classifier, corpus, settings)
+        return Experiment(
+            method=method,
+            loader=loader,
             epochs=config.epochs,
-            start=start,
-            evaluate=lambda: recogniser.scores(corpus.validation),
             precision=precision,
-        )
-        keep_map = partial(_keep_map, recogniser, corpus.test)
-        selects = f"{method.models[0]} top-1"
-        yield from run.keep(method, records, better=selects, at_epoch=keep_map)
-
-        if config.selection == "validation":
-            method.networks.load_state_dict(load_file(run.folder / "best.safetensors"))
-        _keep_networks(recogniser)
-        history = read_history(run.folder)
-        run.finish(
-            {
-                "test": _tested(recogniser, corpus),
-                "validation": recogniser.scores(corpus.validation),
-                "best": read_json(run.folder / "best.json"),
-                "epochs": len(history),
-                "minutes": sum(epoch["seconds"] for epoch in history) / 60,
-                "alarms": [f"epoch {e['epoch']}: {a}" for e in history for a in e["alarms"]],
-            }
+            validate=lambda: classifier.scores(corpus.validation),
+            better=f"{method.models[0]} top-1",
+            selection="best" if config.selection == "validation" else "last",
+            keep_epoch=partial(_keep_map, folder, classifier, corpus.test),
+            test=lambda: _tested(folder, classifier, corpus),
         )
 
+    yield from carry_out(out, settings, build)
 
-class MapFeatures(NamedTuple):
+
+class ClipMap(NamedTuple):
     """Features of the same test clips after each epoch: the frames of the embedding map.
 
     `epochs` numbers them; `student` and `teacher` are (epochs, clips, dim) float32; `ids` and
@@ -165,7 +151,7 @@ class MapFeatures(NamedTuple):
     same_class_cosine: Tensor
 
 
-def read_map(folder: Path | str) -> MapFeatures:
+def read_map(folder: Path | str) -> ClipMap:
     """What a run of student and teacher kept for its embedding map and its cosine curve.
 
     Raises:
@@ -174,7 +160,7 @@ def read_map(folder: Path | str) -> MapFeatures:
     """
     epochs, features = read_map_frames(folder)
     clips = read_json(Path(folder) / "map" / "clips.json")
-    return MapFeatures(epochs, ids=clips["ids"], labels=clips["labels"], **features)
+    return ClipMap(epochs, ids=clips["ids"], labels=clips["labels"], **features)
 
 
 class Tested(NamedTuple):
@@ -208,52 +194,34 @@ def read_test(folder: Path | str) -> Tested:
 
 
 def _check_modalities(
-    config: Config, target: Inputs, auxiliary: Inputs, teacher_run: Path | str | None
+    config: TrainingConfig, target: Inputs, auxiliary: Inputs, teacher_run: Path | str | None
 ) -> None:
-    """Refuse modalities that the models asked for lack, or would ignore."""
-    needs = {"target": config.trained != "auxiliary", "auxiliary": config.trained != "student"}
-    if config.teacher == "fixed":
-        needs["auxiliary"] = False  # it comes with its own
+    """Refuse modalities that the method does not read, and miss none that it does."""
+    name = type(config).__name__
     for role, inputs in (("target", target), ("auxiliary", auxiliary)):
-        if bool(inputs) != needs[role]:
+        if bool(inputs) != (role in config.reads):
             raise ValueError(
-                f"train: {config.trained!r} with teacher {config.teacher!r} needs "
-                f"{'at least one' if needs[role] else 'no'} {role} modality, "
-                f"got {', '.join(inputs) or 'none'}"
+                f"train: {name} needs {'at least one' if role in config.reads else 'no'} "
+                f"{role} modality, got {', '.join(inputs) or 'none'}"
             )
     shared = set(target) & set(auxiliary)
     if shared:
         raise ValueError(f"train: target and auxiliary share {', '.join(sorted(shared))}")
-    if (teacher_run is not None) != (config.teacher == "fixed"):
-        raise ValueError(
-            f"train: teacher {config.teacher!r} "
-            f"{'needs a' if teacher_run is None else 'takes no'} teacher_run"
-        )
+    if (teacher_run is not None) != ("frozen_teacher" in config.reads):
+        needs = "needs a" if teacher_run is None else "takes no"
+        raise ValueError(f"train: {name} {needs} teacher_run")
 
 
-def _described(
-    corpus: ClipCorpus, asked: Mapping[str, Any], teacher: Path | None
-) -> dict[str, Any]:
-    """What the run's networks are built from, now and when it is used again."""
-    return {
-        **{name: asked[name] for name in ("config", "target", "auxiliary")},
-        "classes": list(corpus.classes),
-        "class_counts": np.bincount(corpus.train.labels, minlength=len(corpus.classes)).tolist(),
-        "kinds": {name: ClipKind.of(clips) for name, clips in corpus.train.modalities.items()},
-        "teacher": None if teacher is None else read_json(teacher / "models.json"),
-    }
-
-
-def _inputs(kept: Mapping[str, Any], target: Inputs, auxiliary: Inputs) -> dict[str, ClipInput]:
+def _cut_alike(blueprint: Blueprint) -> dict[str, ClipInput]:
     """Every modality that anyone reads, each cut in one way for all; at most one is cut."""
-    beside = others_of(kept, {}, auxiliary)
-    for name in sorted(set(target) & set(beside)):
-        if target[name].crop != beside[name].crop:
+    teachers = blueprint.teacher.inputs if blueprint.teacher else {}
+    for name, asked in blueprint.target.items():
+        if name in teachers and asked.crop != teachers[name].crop:
             raise ValueError(
-                f"train: student and fixed teacher must crop {name!r} alike, "
-                f"got {target[name].crop} and {beside[name].crop}"
+                f"train: student and frozen teacher must crop {name!r} alike, "
+                f"got {asked.crop} and {teachers[name].crop}"
             )
-    inputs = {**target, **others_of(kept, target, auxiliary)}
+    inputs = blueprint.inputs
     if len(crops(inputs)) > 1:
         raise ValueError(
             f"train: expected at most one cropped modality, got {', '.join(crops(inputs))}"
@@ -265,29 +233,30 @@ def _finished_teacher(folder: Path, corpus_hash: str) -> Path:
     """The folder of a finished run of a teacher alone that learnt from the same clips."""
     if not (folder / "done").exists():
         raise ValueError(f"train: teacher_run {folder} holds no finished run")
-    asked = read_json(folder / "config.json")["asked"]
-    if asked.get("config", {}).get("trained") != "teacher":
+    settings = read_json(folder / "config.json")["asked"]
+    if settings.get("method") != dotted_name(TeacherAlone):
         raise ValueError(f"train: teacher_run {folder} holds no teacher that was trained alone")
-    if asked["corpus"]["hash"] != corpus_hash:
+    if settings["corpus"]["hash"] != corpus_hash:
         raise ValueError(
-            f"train: teacher_run {folder} learnt from other clips ({asked['corpus']['name']}): "
+            f"train: teacher_run {folder} learnt from other clips ({settings['corpus']['name']}): "
             "what it was trained on may be in this test split"
         )
     return folder
 
 
-def _keep_for_later(recogniser: Recogniser, corpus: ClipCorpus, kept: Mapping[str, object]) -> None:
+def _keep_for_later(
+    folder: Path, classifier: Classifier, corpus: ClipCorpus, settings: Mapping[str, Any]
+) -> None:
     """What someone who has nothing but the folder needs to use it again, or to judge it."""
-    folder = recogniser.folder
-    write_json(folder / "models.json", kept)
-    device = next(recogniser.method.networks.parameters()).device
-    write_json(folder / "environment.json", environment(device))
-    loaded = {n: e.loaded for n, e in _encoders(recogniser.method).items() if e.loaded is not None}
+    hashed = {role: settings[role] for role in ("target", "auxiliary")}  # weights, not their paths
+    write_json(folder / "blueprint.json", asdict(classifier.blueprint) | hashed)
+    encoders = _encoders(classifier.method).items()
+    loaded = {name: asdict(one.loaded) for name, one in encoders if one.loaded is not None}
     if loaded:
-        write_json(folder / "weights.json", {name: asdict(one) for name, one in loaded.items()})
+        write_json(folder / "weights.json", loaded)
     notes = {"name": corpus.name, "counts": corpus.counts, "notes": list(corpus.notes)}
     write_json(folder / "corpus.json", notes)
-    if len(recogniser.method.models) == 2:
+    if len(classifier.method.models) == 2:
         ids, labels = corpus.test.ids, corpus.test.labels
         shown = [(ids[row], corpus.classes[labels[row]]) for row in _map_rows(corpus.test)]
         clips = dict(zip(("ids", "labels"), zip(*shown, strict=True), strict=True))
@@ -300,34 +269,34 @@ def _map_rows(test: Clips) -> list[int]:
     return [row * len(test) // count for row in range(count)]
 
 
-def _keep_map(recogniser: Recogniser, test: Clips, record: Epoch) -> None:
+def _keep_map(folder: Path, classifier: Classifier, test: Clips, record: Epoch) -> None:
     """Features of the same test clips after each epoch, and the cosine over all of them."""
-    if len(recogniser.method.models) < 2:
+    if len(classifier.method.models) < 2:
         return
-    said = recogniser.answers(test)
+    said = classifier.answers(test)
     pair = said["teacher"].features, said["student"].features
     features = {name: one.features[_map_rows(test)] for name, one in said.items()}
     twice = len(set(test.labels)) < len(test)
     cosine = same_class_cosine(*pair, test.labels) if twice else float("nan")
     features["same_class_cosine"] = torch.tensor(cosine)
-    with atomic(recogniser.folder / "map" / f"epoch_{record.epoch:03d}.safetensors") as part:
+    with atomic(folder / "map" / f"epoch_{record.epoch:03d}.safetensors") as part:
         save_file(features, part)
 
 
-def _keep_networks(recogniser: Recogniser) -> None:
+def _keep_networks(folder: Path, classifier: Classifier) -> None:
     """All networks, and each extractor's network by itself, as a weights file."""
-    folder, state = recogniser.folder, recogniser.method.networks.state_dict()
+    state = classifier.method.networks.state_dict()
     tensors = {name: value.contiguous() for name, value in state.items()}
     with atomic(folder / "networks.safetensors") as part:
         save_file(tensors, part)
-    for name, encoder in _encoders(recogniser.method).items():
+    for name, encoder in _encoders(classifier.method).items():
         weights = {key: value.contiguous() for key, value in encoder.network.state_dict().items()}
         if weights:
             with atomic(folder / "extractors" / f"{name}.safetensors") as part:
                 save_file(weights, part)
 
 
-def _encoders(method: AMID | Alone) -> dict[str, ClipEncoder]:
+def _encoders(method: Models[Any]) -> dict[str, ClipEncoder]:
     """The encoder of each modality that a method has of its own."""
     return {
         name: encoder
@@ -338,9 +307,12 @@ def _encoders(method: AMID | Alone) -> dict[str, ClipEncoder]:
     }
 
 
-def _tested(recogniser: Recogniser, corpus: ClipCorpus) -> dict[str, float]:
-    """Recognition on the test split, and retrieval of training clips by test clips (Table 2)."""
-    test, train = recogniser.answers(corpus.test), recogniser.answers(corpus.train)
+def _tested(
+    folder: Path, classifier: Classifier, corpus: ClipCorpus
+) -> dict[str, dict[str, float]]:
+    """Keep the networks; recognise the test split, and retrieve training clips by it (Table 2)."""
+    _keep_networks(folder, classifier)
+    test, train = classifier.answers(corpus.test), classifier.answers(corpus.train)
     named = scores_of(test, corpus.test.labels)
     kept = {"labels": torch.tensor(corpus.test.labels)}
     for model, said in test.items():
@@ -358,6 +330,6 @@ def _tested(recogniser: Recogniser, corpus: ClipCorpus) -> dict[str, float]:
             f"{model} features": said.features.contiguous(),
             f"{model} probabilities": said.probabilities(len(corpus.test)),
         }
-    with atomic(recogniser.folder / "test.safetensors") as part:
+    with atomic(folder / "test.safetensors") as part:
         save_file(kept, part)
-    return named
+    return {"test": named, "validation": classifier.scores(corpus.validation)}

@@ -1,30 +1,85 @@
 """One model by itself, by cross-entropy alone: student or teacher of Table 4, or an auxiliary.
 
 An auxiliary model trained so plays the part of a network pre-trained on much sound: its extractor
-goes into the distillation fixed.
+goes into the distillation frozen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim import Optimizer
 
-from kit.amid.config import Config
-from kit.amid.method import Answer, optimizer_of, rate_factor
-from kit.amid.networks import (
+from kit.data.clips import ClipBatch
+from kit.distillation.config import TrainingConfig
+from kit.distillation.networks import (
+    Answer,
+    Encoders,
+    Models,
     extracted_auxiliary,
+    feature_dims,
     full_modality_model,
     modality_head,
-    student,
     student_features,
+    student_network,
     teacher_features,
 )
-from kit.data.clips import ClipBatch
-from kit.distillation.inputs import feature_dims
 from kit.training import Turn, scale_learning_rates
+
+
+@dataclass(frozen=True)
+class StudentAlone(TrainingConfig):
+    """The student of Table 4 that learns from nobody."""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The target modalities alone."""
+        return ("target",)
+
+    def method(self, encoders: Encoders) -> SingleModel:
+        """S and a classifier."""
+        networks = student_network(encoders.target, dim=self.dim)
+        return SingleModel(self, "student", networks, student_features, encoders.class_counts)
+
+
+@dataclass(frozen=True)
+class TeacherAlone(TrainingConfig):
+    """The teacher of Table 4 that nobody learns from."""
+
+    def method(self, encoders: Encoders) -> SingleModel:
+        """M on all modalities and a classifier."""
+        networks = full_modality_model(encoders.target, encoders.auxiliary, dim=self.dim)
+
+        def features(networks: nn.ModuleDict, batch: ClipBatch) -> Tensor:
+            extracted = extracted_auxiliary(networks, batch)
+            return teacher_features(networks, student_features(networks, batch), extracted)
+
+        return SingleModel(self, "teacher", networks, features, encoders.class_counts)
+
+
+@dataclass(frozen=True)
+class AuxiliaryAlone(TrainingConfig):
+    """A model of the auxiliary modalities, whose extractors are to be used frozen."""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The auxiliary modalities alone."""
+        return ("auxiliary",)
+
+    def method(self, encoders: Encoders) -> SingleModel:
+        """A and a classifier."""
+        head = modality_head(feature_dims(encoders.auxiliary), dim=self.dim)
+        networks = nn.ModuleDict({"auxiliary": encoders.auxiliary, "auxiliary_head": head})
+
+        def features(networks: nn.ModuleDict, batch: ClipBatch) -> Tensor:
+            extracted: Tensor = networks["auxiliary_head"](extracted_auxiliary(networks, batch))
+            return extracted
+
+        return SingleModel(self, "auxiliary", networks, features, encoders.class_counts)
 
 
 class OneFeature(NamedTuple):
@@ -33,50 +88,40 @@ class OneFeature(NamedTuple):
     feature: Tensor
 
 
-class Alone:
-    """S, M or A with its own classifier.
+class SingleModel(Models[OneFeature]):
+    """A network of features with its own classifier.
 
     Args:
-        config: the numbers; `config.trained` says which model.
-        target: `ClipEncoder` of each target modality; none for the auxiliary alone.
-        auxiliary: `ClipEncoder` of each auxiliary modality; none for the student alone.
+        config: the numbers.
+        name: of the model: student, teacher or auxiliary.
+        networks: those of its features.
+        features: networks and batch to (batch, dim).
         class_counts: training clips of each class.
 
     """
 
     def __init__(
         self,
-        config: Config,
-        *,
-        target: nn.ModuleDict,
-        auxiliary: nn.ModuleDict,
+        config: TrainingConfig,
+        name: str,
+        networks: nn.ModuleDict,
+        features: Callable[[nn.ModuleDict, ClipBatch], Tensor],
         class_counts: Sequence[int],
     ) -> None:
-        self.config = config
-        self.models = (config.trained,)
-        if config.trained == "student":
-            self.networks = student(target, dim=config.dim)
-        elif config.trained == "teacher":
-            self.networks = full_modality_model(target, auxiliary, dim=config.dim)
-        else:
-            head = modality_head(feature_dims(auxiliary), dim=config.dim)
-            self.networks = nn.ModuleDict({"auxiliary": auxiliary, "auxiliary_head": head})
+        self.config, self.features = config, features
+        self.models: tuple[str, ...] = (name,)
+        self.networks = networks
         self.networks["classifier"] = nn.Linear(config.dim, len(class_counts))
-        self.optimizers = {"main": optimizer_of(config, self.networks.parameters())}
+        main = config.main_optimizer(self.networks.parameters())
+        self.optimizers: dict[str, Optimizer] = {"main": main}
 
     def begin_epoch(self, epoch: int) -> None:
         """The learning rate."""
-        scale_learning_rates(self.optimizers["main"], rate_factor(self.config, epoch))
+        scale_learning_rates(self.optimizers["main"], self.config.rate_factor(epoch))
 
     def encode(self, batch: ClipBatch) -> OneFeature:
         """The one model's features."""
-        if self.config.trained == "student":
-            return OneFeature(student_features(self.networks, batch))
-        extracted = extracted_auxiliary(self.networks, batch)
-        if self.config.trained == "auxiliary":
-            return OneFeature(self.networks["auxiliary_head"](extracted))
-        features = student_features(self.networks, batch)
-        return OneFeature(teacher_features(self.networks, features, extracted))
+        return OneFeature(self.features(self.networks, batch))
 
     def turns(self, epoch: int) -> tuple[Turn[OneFeature, ClipBatch], ...]:
         """One turn."""
@@ -90,18 +135,8 @@ class Alone:
     def answers(self, batch: ClipBatch, models: Sequence[str] = ()) -> dict[str, Answer]:
         """What the model says of a batch; there is but one."""
         (feature,) = self.encode(batch)
-        return {self.config.trained: Answer(feature, self.networks["classifier"](feature))}
+        return {self.models[0]: Answer(feature, self.networks["classifier"](feature))}
 
     def meters(self, z: OneFeature, batch: ClipBatch) -> dict[str, Tensor]:
         """The features' norm."""
-        return {f"{self.config.trained}_norm": z.feature.norm(dim=1).mean()}
-
-    def alarms(self, means: Mapping[str, float]) -> tuple[str, ...]:
-        """None."""
-        return ()
-
-    def end_step(self, epoch: int, z: OneFeature, batch: ClipBatch) -> None:
-        """Nothing is counted."""
-
-    def end_epoch(self, epoch: int) -> None:
-        """Nothing comes between epochs."""
+        return {f"{self.models[0]}_norm": z.feature.norm(dim=1).mean()}

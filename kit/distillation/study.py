@@ -8,17 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kit.amid.config import Config
 from kit.data.clips import ClipCorpus
+from kit.distillation.config import TrainingConfig
 from kit.distillation.inputs import ClipInput
 from kit.distillation.run import train
+from kit.distillation.single import AuxiliaryAlone, TeacherAlone
 from kit.training import Record
 
 Inputs = Mapping[str, ClipInput]
 
 
 def pretrain_auxiliary(
-    corpus: ClipCorpus, config: Config, out: Path | str, *, auxiliary: Inputs, **how: Any
+    corpus: ClipCorpus, config: TrainingConfig, out: Path | str, *, auxiliary: Inputs, **how: Any
 ) -> dict[str, ClipInput]:
     """Let each auxiliary modality learn the classes by itself, and fix its extractor.
 
@@ -38,21 +39,21 @@ def pretrain_auxiliary(
 
     """
     fixed: dict[str, ClipInput] = {}
-    alone = replace(config, trained="auxiliary", teacher="online", selection="last")
+    alone = replace(AuxiliaryAlone.like(config), selection="last")
     for name, asked in auxiliary.items():
-        if asked.fixed or asked.weights is not None or asked.encoder == "identity":
+        if asked.frozen or asked.weights is not None or asked.encoder == "identity":
             fixed[name] = asked
             continue
         folder = Path(out) / f"auxiliary_{_slug(name)}"
         _exhaust(train(corpus, alone, folder, target={}, auxiliary={name: asked}, **how))
         weights = str(folder / "extractors" / f"{name}.safetensors")
-        fixed[name] = replace(asked, weights=weights, fixed=True)
+        fixed[name] = replace(asked, weights=weights, frozen=True)
     return fixed
 
 
 def train_configurations(
     corpus: ClipCorpus,
-    configurations: Mapping[str, Config],
+    configurations: Mapping[str, TrainingConfig],
     out: Path | str,
     *,
     target: Inputs,
@@ -84,8 +85,8 @@ def train_configurations(
             "train_configurations: expected names that differ in letters or figures, "
             f"got {', '.join(configurations)}"
         )
-    teachers = [name for name, config in configurations.items() if config.trained == "teacher"]
-    orphans = [name for name, config in configurations.items() if config.teacher == "fixed"]
+    teachers = [n for n, config in configurations.items() if isinstance(config, TeacherAlone)]
+    orphans = [n for n, config in configurations.items() if "frozen_teacher" in config.reads]
     if orphans and len(teachers) != 1:
         raise ValueError(
             f"train_configurations: {', '.join(orphans)}: expected one configuration that trains "
@@ -93,11 +94,10 @@ def train_configurations(
         )
     for name in sorted(configurations, key=orphans.__contains__):  # their teacher comes before
         config = configurations[name]
-        inputs: dict[str, Any] = {"target": target, "auxiliary": auxiliary}
-        if config.trained == "student":
-            inputs["auxiliary"] = {}
-        if config.teacher == "fixed":
-            inputs |= {"auxiliary": {}, "teacher_run": folders[teachers[0]]}
+        given = {"target": target, "auxiliary": auxiliary}
+        inputs: dict[str, Any] = {r: i if r in config.reads else {} for r, i in given.items()}
+        if "frozen_teacher" in config.reads:
+            inputs["teacher_run"] = folders[teachers[0]]
         _exhaust(train(corpus, config, folders[name], **inputs, **how))
     return folders
 

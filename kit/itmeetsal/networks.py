@@ -1,4 +1,4 @@
-"""What of Figures 4 and 7 is no encoder: projections, classifier, discriminator, reversal."""
+"""What Figures 4 and 7 have beside the towers: classifier, discriminator, reversal."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-
-from kit.encoders.text import BiLSTM
 
 
 class LabelClassifier(nn.Module):
@@ -19,14 +17,6 @@ class LabelClassifier(nn.Module):
     def __init__(self, dim: int, classes: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(dim, classes)))
-
-
-def projection(feature_dim: int, dim: int) -> nn.Linear:
-    """One linear layer into the shared space, Xavier-initialised, without activation."""
-    linear = nn.Linear(feature_dim, dim)
-    nn.init.xavier_uniform_(linear.weight)
-    nn.init.zeros_(linear.bias)
-    return linear
 
 
 def modality_discriminator(dim: int) -> nn.Sequential:
@@ -62,23 +52,3 @@ def reverse_gradient(features: Tensor) -> Tensor:
     """
     reversed_: Tensor = _ReverseGradient.apply(features)
     return reversed_
-
-
-def shared_space(
-    image_backbone: nn.Module,
-    image_feature_dim: int,
-    text_encoder: BiLSTM,
-    *,
-    dim: int,
-    classes: int,
-) -> nn.ModuleDict:
-    """E1, E2 and theta_P: everything that both adversaries have in common."""
-    return nn.ModuleDict(
-        {
-            "image_backbone": image_backbone,
-            "image_projection": projection(image_feature_dim, dim),
-            "text_encoder": text_encoder,
-            "text_projection": projection(text_encoder.feature_dim, dim),
-            "classifier": LabelClassifier(dim, classes),
-        }
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,15 @@ class ImageInput:
         }
 
 
+@dataclass(frozen=True)
+class ImageBlueprint:
+    """How the image side is built again: a backbone's name, or None for features from a file."""
+
+    backbone: str | None
+    frozen: bool
+    feature_dim: int
+
+
 class ImageSource:
     """What is asked for, opened: weights are loaded, features are found or computed.
 
@@ -129,11 +138,15 @@ class ImageSource:
         with evaluating(self.backbone):
             return torch.cat([self.backbone(part) for part in pixels.split(64)])
 
-    def settings(self) -> dict[str, Any]:
-        """The `ImageInput` with absolute paths, for the run folder."""
-        paths = {
-            name: str(Path(value).resolve())
-            for name, value in asdict(self.asked).items()
-            if name in ("weights", "features", "cache") and value not in (None, "library")
-        }
-        return asdict(self.asked) | paths
+    def blueprint(self, pictures: Pictures) -> ImageBlueprint:
+        """How the image side is built again."""
+        name = None if self.backbone is None else self.asked.backbone
+        return ImageBlueprint(name, self.asked.frozen, self.feature_dim(pictures))
+
+    @classmethod
+    def rebuilt(cls, blueprint: ImageBlueprint, folder: Path) -> ImageSource:
+        """The image side of a run folder: new networks, and a frozen backbone's weights."""
+        if blueprint.backbone is None:
+            return cls(ImageInput(features="a file that is not here"), folder)
+        kept = str(folder / "backbone.safetensors") if blueprint.frozen else None
+        return cls(ImageInput(blueprint.backbone, kept, blueprint.frozen), folder)

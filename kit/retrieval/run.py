@@ -1,9 +1,8 @@
-"""A training run of ITMeetsAL: what it takes in, what it leaves behind, and how it is used again.
+"""A training run on images and sentences: what it takes in, what it leaves, how it is used again.
 
-for record in train(corpus, config, "runs/first"):
+for record in train(corpus, paper(), "runs/itmeetsal"):
     ...
-retriever = kit.runs.load("runs/first")
-retriever.encode_texts(["a red ball on grass"])
+retriever = kit.runs.load("runs/itmeetsal")
 """
 
 from __future__ import annotations
@@ -12,28 +11,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from kit.data.pairs import CaptionedImages, Corpus, PairLoader, TrainingPairs
+from kit.data.pairs import CaptionedImages, Corpus, PairBatch, PairLoader, TrainingPairs
 from kit.data.vocabulary import Vocabulary, pad
+from kit.experiment import Experiment, carry_out
 from kit.files import atomic, read_json, write_json
-from kit.itmeetsal.method import Config, ITMeetsAL
 from kit.metrics.retrieval import CrossModalScores, evaluate_cross_modal
-from kit.retrieval.images import ImageInput, ImageSource
-from kit.runs import (
-    code_version,
-    environment,
-    open_run,
-    read_history,
-    read_map_frames,
-    seed_everything,
-)
-from kit.training import Epoch, Record, evaluating, fit
+from kit.retrieval.images import ImageBlueprint, ImageInput, ImageSource
+from kit.retrieval.towers import SharedFeatures, Towers, TowersConfig
+from kit.runs import code_version, dotted_name, read_map_frames
+from kit.training import Epoch, Method, Record, device_of, evaluating
 
 MAP_PAIRS = 40  # Figure 6: pairs of the test split whose features are kept of each epoch
 SELECTION = "R@1 sum"  # validation R@1 of both directions together chooses the epoch
@@ -41,7 +34,7 @@ SELECTION = "R@1 sum"  # validation R@1 of both directions together chooses the 
 
 def train(
     corpus: Corpus,
-    config: Config,
+    config: TowersConfig,
     out: Path | str,
     *,
     images: ImageInput | None = None,
@@ -56,7 +49,7 @@ def train(
 
     Args:
         corpus: its training split is learnt, its validation split chooses the epoch.
-        config: the method's numbers.
+        config: the method's numbers; it builds the method.
         out: the run folder.
         images: how images enter; a small network trained from scratch if not given.
         seed: of everything that is drawn.
@@ -74,8 +67,8 @@ def train(
 
     """
     images = images or ImageInput()
-    asked = {
-        "restored_by": __name__,
+    settings = {
+        "method": dotted_name(type(config)),
         "config": asdict(config),
         "images": images.facts(corpus),
         "corpus": {"name": corpus.name, "counts": corpus.counts, "hash": corpus.fingerprint()},
@@ -83,57 +76,81 @@ def train(
         "precision": precision,
         "code": code_version("itmeetsal"),
     }
-    with open_run(out, asked) as run:
-        if run.finished:
-            return
-        seed_everything(seed)
+
+    def build(folder: Path) -> Experiment:
         vocabulary = Vocabulary.of(corpus.train.captions, min_count=config.min_word_count)
-        source = ImageSource(images, run.folder)
+        source = ImageSource(images, folder)
         pairs = TrainingPairs(corpus.train, source.pictures(corpus.train), vocabulary, seed=seed)
-        method = ITMeetsAL(
-            config,
-            image_backbone=source.trained,
-            image_feature_dim=source.feature_dim(pairs.pictures),
-            vocabulary_size=len(vocabulary),
+        blueprint = Blueprint(
+            method=dotted_name(type(config)),
+            config=asdict(config),
+            images=source.blueprint(pairs.pictures),
+            vocabulary=vocabulary.words,
             classes=pairs.classes,
         )
-        method.networks.to(device)
-        retriever = Retriever(method, vocabulary, source, run.folder)
-        _keep_for_later(retriever, corpus)
-
-        start = run.resume(method)
-        records = fit(
-            method,
-            PairLoader(pairs, config.batch_size, workers=workers),
+        towers = blueprint.towers(config, source)
+        retriever = Retriever(config.method(towers), towers, vocabulary, source)
+        retriever.method.networks.to(device)
+        _keep_for_later(folder, blueprint, retriever, corpus)
+        return Experiment(
+            method=retriever.method,
+            loader=PairLoader(pairs, config.batch_size, workers=workers),
             epochs=config.epochs,
-            start=start,
-            evaluate=lambda: scores_by_name(retriever.evaluate(corpus.validation)),
             precision=precision,
+            validate=lambda: scores_by_name(retriever.evaluate(corpus.validation)),
+            better=SELECTION,
+            selection="best",
+            keep_epoch=partial(_keep_map, folder, retriever, corpus.test),
+            test=lambda: {"test": scores_by_name(retriever.evaluate(corpus.test))},
         )
-        keep_map = partial(_keep_map, retriever, corpus.test)
-        yield from run.keep(method, records, better=SELECTION, at_epoch=keep_map)
 
-        method.networks.load_state_dict(load_file(run.folder / "best.safetensors"))
-        history = read_history(run.folder)
-        run.finish(
-            {
-                "test": scores_by_name(retriever.evaluate(corpus.test)),
-                "best": read_json(run.folder / "best.json"),
-                "epochs": len(history),
-                "minutes": sum(epoch["seconds"] for epoch in history) / 60,
-                "alarms": [f"epoch {e['epoch']}: {a}" for e in history for a in e["alarms"]],
-            }
+    yield from carry_out(out, settings, build)
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """How a run's networks are built again, before their state is loaded: plain values.
+
+    Args:
+        method: the dotted name of the configuration's class.
+        config: its numbers.
+        images: how images enter.
+        vocabulary: the known words.
+        classes: number of training instances.
+
+    """
+
+    method: str
+    config: dict[str, Any]
+    images: ImageBlueprint
+    vocabulary: tuple[str, ...]
+    classes: int
+
+    def towers(self, config: TowersConfig, source: ImageSource) -> Towers:
+        """New towers of these sizes."""
+        return Towers(
+            config,
+            image_backbone=source.trained,
+            image_feature_dim=self.images.feature_dim,
+            vocabulary_size=len(Vocabulary(self.vocabulary)),
+            classes=self.classes,
         )
+
+    @classmethod
+    def of_json(cls, facts: dict[str, Any]) -> Blueprint:
+        """What was written as JSON."""
+        images, vocabulary = ImageBlueprint(**facts["images"]), tuple(facts["vocabulary"])
+        return cls(**facts | {"images": images, "vocabulary": vocabulary})
 
 
 @dataclass(frozen=True)
 class Retriever:
-    """A trained ITMeetsAL: pictures and sentences to rows of the shared space."""
+    """Trained towers: pictures and sentences to rows of the shared space."""
 
-    method: ITMeetsAL
+    method: Method[SharedFeatures, PairBatch]
+    towers: Towers
     vocabulary: Vocabulary
     source: ImageSource
-    folder: Path
 
     def encode_images(self, pictures: Sequence[Path | str | Image.Image]) -> Tensor:
         """Encode pictures, given as paths or opened.
@@ -154,9 +171,9 @@ class Retriever:
     def encode_features(self, features: Tensor) -> Tensor:
         """Encode what the trained networks take: pixels, or a frozen backbone's features."""
         networks = self.method.networks
-        device = next(networks.parameters()).device
+        device = device_of(networks)
         with evaluating(networks):
-            parts = [self.method.encode_images(p.to(device)) for p in features.split(256)]
+            parts = [self.towers.encode_images(p.to(device)) for p in features.split(256)]
         return torch.cat(parts).float().cpu()
 
     def encode_texts(self, sentences: Sequence[str]) -> Tensor:
@@ -164,13 +181,13 @@ class Retriever:
         tokens = [self.vocabulary.encode(sentence) for sentence in sentences]
         order = sorted(range(len(tokens)), key=lambda row: len(tokens[row]))
         networks = self.method.networks
-        device = next(networks.parameters()).device
-        features = torch.empty(len(tokens), self.method.config.dim)
+        device = device_of(networks)
+        features = torch.empty(len(tokens), self.towers.config.dim)
         with evaluating(networks):
             for at in range(0, len(order), 256):
                 rows = order[at : at + 256]
                 padded, lengths = pad([tokens[row] for row in rows])
-                features[rows] = self.method.encode_texts(padded.to(device), lengths).float().cpu()
+                features[rows] = self.towers.encode_texts(padded.to(device), lengths).float().cpu()
         return features
 
     def encode_split(self, split: CaptionedImages) -> tuple[Tensor, Tensor]:
@@ -194,37 +211,37 @@ class Retriever:
         )
 
 
-def restore(folder: Path | str) -> Retriever:
+def restore(folder: Path | str, config_type: type[TowersConfig]) -> Retriever:
     """The retriever of a run folder, in evaluation mode, on the CPU.
 
-    `kit.runs.load` calls it for folders that this module wrote.
+    `kit.runs.load` calls it for the methods of the kit.
+
+    Args:
+        folder: of a run.
+        config_type: the class of the numbers that it was trained with.
 
     Raises:
-        ValueError: a folder whose first epoch is not done.
+        ValueError: a folder whose first epoch is not done, or of another method.
 
     """
     folder = Path(folder).resolve()
     if not (folder / "best.safetensors").exists():
         raise ValueError(f"restore: {folder} holds no trained networks yet")
-    config = Config(**read_json(folder / "config.json")["asked"]["config"])
-    images = ImageInput(**read_json(folder / "images.json"))
-    vocabulary = Vocabulary(tuple(read_json(folder / "vocabulary.json")))
-    kept = folder / "backbone.safetensors"
-    source = ImageSource(images, folder, kept=kept if images.frozen else None)
-    state = load_file(folder / "best.safetensors")
-    method = ITMeetsAL(
-        config,
-        image_backbone=source.trained,
-        image_feature_dim=state["image_projection.weight"].shape[1],
-        vocabulary_size=len(vocabulary),
-        classes=state["classifier.weight"].shape[1],
-    )
-    method.networks.load_state_dict(state)
+    blueprint = Blueprint.of_json(read_json(folder / "blueprint.json"))
+    if blueprint.method != dotted_name(config_type):
+        raise ValueError(
+            f"restore: {folder} was trained by {blueprint.method}, "
+            f"not by {dotted_name(config_type)}"
+        )
+    source = ImageSource.rebuilt(blueprint.images, folder)
+    towers = blueprint.towers(config_type(**blueprint.config), source)
+    method = towers.config.method(towers)
+    method.networks.load_state_dict(load_file(folder / "best.safetensors"))
     method.networks.eval()
-    return Retriever(method, vocabulary, source, folder)
+    return Retriever(method, towers, Vocabulary(blueprint.vocabulary), source)
 
 
-class MapFeatures(NamedTuple):
+class PairMap(NamedTuple):
     """Features of the same test pairs after each epoch: the frames of the embedding map.
 
     `epochs` numbers them; `images` and `texts` are (epochs, pairs, dim) float32; `captions` has a
@@ -237,7 +254,7 @@ class MapFeatures(NamedTuple):
     captions: list[str]
 
 
-def read_map(folder: Path | str) -> MapFeatures:
+def read_map(folder: Path | str) -> PairMap:
     """What a run kept for its embedding map.
 
     Raises:
@@ -246,7 +263,7 @@ def read_map(folder: Path | str) -> MapFeatures:
     """
     epochs, features = read_map_frames(folder)
     captions = read_json(Path(folder) / "map" / "pairs.json")["captions"]
-    return MapFeatures(epochs, features["image"], features["text"], captions)
+    return PairMap(epochs, features["image"], features["text"], captions)
 
 
 def scores_by_name(scores: CrossModalScores) -> dict[str, float]:
@@ -264,26 +281,25 @@ def scores_by_name(scores: CrossModalScores) -> dict[str, float]:
     return named
 
 
-def _keep_for_later(retriever: Retriever, corpus: Corpus) -> None:
+def _keep_for_later(
+    folder: Path, blueprint: Blueprint, retriever: Retriever, corpus: Corpus
+) -> None:
     """What someone who has nothing but the folder needs to use it again, or to judge it."""
-    folder, source = retriever.folder, retriever.source
-    device = next(retriever.method.networks.parameters()).device
-    write_json(folder / "images.json", source.settings())
-    write_json(folder / "vocabulary.json", list(retriever.vocabulary.words))
+    backbone = retriever.source.backbone
+    write_json(folder / "blueprint.json", asdict(blueprint))
     write_json(folder / "labels.json", sorted(set(corpus.train.image_labels)))
-    write_json(folder / "environment.json", environment(device))
     facts = {"name": corpus.name, "counts": corpus.counts, "notes": list(corpus.notes)}
     write_json(folder / "corpus.json", facts)
     images, captions = _map_pairs(corpus.test)
     names = [corpus.test.image_names[image] for image in images]
     write_json(folder / "map" / "pairs.json", {"images": names, "captions": captions})
-    if source.backbone is not None:
-        write_json(folder / "transform.json", asdict(source.backbone.transform))
-        if source.backbone.loaded is not None:
-            write_json(folder / "weights.json", asdict(source.backbone.loaded))
-        if source.asked.frozen:
+    if backbone is not None:
+        write_json(folder / "transform.json", asdict(backbone.transform))
+        if backbone.loaded is not None:
+            write_json(folder / "weights.json", asdict(backbone.loaded))
+        if blueprint.images.frozen:
             with atomic(folder / "backbone.safetensors") as part:
-                save_file(source.backbone.network.state_dict(), part)
+                save_file(backbone.network.state_dict(), part)
 
 
 def _map_pairs(split: CaptionedImages) -> tuple[list[int], list[str]]:
@@ -292,7 +308,7 @@ def _map_pairs(split: CaptionedImages) -> tuple[list[int], list[str]]:
     return images, [split.captions_of(image)[0] for image in images]
 
 
-def _keep_map(retriever: Retriever, test: CaptionedImages, record: Epoch) -> None:
+def _keep_map(folder: Path, retriever: Retriever, test: CaptionedImages, record: Epoch) -> None:
     """Features of the same test pairs after each epoch: the frames of the embedding map."""
     images, captions = _map_pairs(test)
     pictures = retriever.source.pictures(test)
@@ -301,5 +317,5 @@ def _keep_map(retriever: Retriever, test: CaptionedImages, record: Epoch) -> Non
         "image": retriever.encode_features(inputs),
         "text": retriever.encode_texts(captions),
     }
-    with atomic(retriever.folder / "map" / f"epoch_{record.epoch:03d}.safetensors") as part:
+    with atomic(folder / "map" / f"epoch_{record.epoch:03d}.safetensors") as part:
         save_file(features, part)

@@ -9,11 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kit.amid.config import Config, video
+from kit.amid.config import AMIDConfig, video
 from kit.amid.method import AMID
 from kit.data.clips import ClipBatch
-from kit.distillation.inputs import ClipEncoder, ClipInput
-from kit.distillation.single import Alone
+from kit.distillation.config import TrainingConfig
+from kit.distillation.inputs import ClipInput
+from kit.distillation.networks import ClipEncoder, Encoders
+from kit.distillation.single import TeacherAlone
 
 SEEN, HEARD, DIM = 6, 5, 8
 CLASS_COUNTS = (4, 3, 2, 1)
@@ -25,45 +27,45 @@ MIXED = [0, 1, 0, 2, 1]
 DISTINCT = [0, 1, 2, 3]
 
 
-def encoder(width_in: int, width: int, *, fixed: bool = False) -> ClipEncoder:
+def encoder(width_in: int, width: int, *, frozen: bool = False) -> ClipEncoder:
     """A layer with batch norm, in the frame that every encoder has."""
-    asked = ClipInput("identity", scaling="none", fixed=fixed)
+    asked = ClipInput("identity", scaling="none", frozen=frozen)
     one = ClipEncoder(asked, (width_in,), ragged=False, dim=width)
     one.network = nn.Sequential(
         nn.Linear(width_in, width), nn.BatchNorm1d(width), nn.LeakyReLU(0.01)
     )
     one.feature_dim = width
-    return one.requires_grad_(not fixed)
+    return one.requires_grad_(not frozen)
 
 
-def parts(
-    *, heard: int = 7, heard_fixed: bool = False, seen: int = 9
-) -> dict[str, nn.ModuleDict | tuple[int, ...]]:
+def encoders(
+    *, heard: int = 7, heard_frozen: bool = False, seen: int = 9, reads: Sequence[str] = ()
+) -> Encoders:
     """Encoders of both modalities, of these widths; only one of 8 fits without a head."""
     torch.manual_seed(0)
-    return {
-        "target": nn.ModuleDict({"seen": encoder(SEEN, seen)}),
-        "auxiliary": nn.ModuleDict({"heard": encoder(HEARD, heard, fixed=heard_fixed)}),
-        "class_counts": CLASS_COUNTS,
-    }
+    target = nn.ModuleDict({"seen": encoder(SEEN, seen)})
+    auxiliary = nn.ModuleDict({"heard": encoder(HEARD, heard, frozen=heard_frozen)})
+    nothing = nn.ModuleDict()
+    return Encoders(
+        target if not reads or "target" in reads else nothing,
+        auxiliary if not reads or "auxiliary" in reads else nothing,
+        CLASS_COUNTS,
+    )
 
 
-def amid(config: Config = CONFIG, kind: type[AMID] = AMID, **how: Any) -> AMID:
-    """AMID on `parts`; a fixed teacher is a teacher alone, of another draw."""
-    given = parts(**how)
-    if config.teacher == "fixed":
-        given |= {"fixed_teacher": alone(replace(CONFIG, trained="teacher"), seen=10).networks}
-        given |= {"auxiliary": nn.ModuleDict()}
-    return kind(config, **given)
+def amid(config: AMIDConfig = CONFIG, kind: type[AMID] = AMID, **how: Any) -> AMID:
+    """AMID on `encoders`; a frozen teacher is a teacher alone, of another draw."""
+    given = encoders(**how)
+    if config.teacher == "frozen":
+        teacher = alone(TeacherAlone, seen=10).networks
+        given = replace(encoders(**how), auxiliary=nn.ModuleDict(), frozen_teacher=teacher)
+    return kind(config, given)
 
 
-def alone(config: Config, **how: Any) -> Alone:
+def alone(kind: type[TrainingConfig], config: AMIDConfig = CONFIG, **how: Any) -> Any:
     """One model alone, with the modalities that it reads."""
-    given = parts(**how)
-    unread = {"student": "auxiliary", "auxiliary": "target"}.get(config.trained)
-    if unread is not None:
-        given[unread] = nn.ModuleDict()
-    return Alone(config, **given)
+    numbers = kind.like(config)
+    return numbers.method(encoders(**how, reads=numbers.reads))
 
 
 def batch(labels: Sequence[int] = MIXED, seed: int = 0) -> ClipBatch:
@@ -73,7 +75,7 @@ def batch(labels: Sequence[int] = MIXED, seed: int = 0) -> ClipBatch:
         name: torch.randn(len(labels), width, generator=draw)
         for name, width in (("seen", SEEN), ("heard", HEARD))
     }
-    return ClipBatch(modalities, {}, torch.tensor(labels), torch.arange(len(labels)))
+    return ClipBatch.of(modalities, {}, torch.tensor(labels), torch.arange(len(labels)))
 
 
 @dataclass(frozen=True)

@@ -23,18 +23,19 @@ from amid_cases import (
     batch,
     changed,
     copied,
-    parts,
+    encoders,
 )
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import SGD, Adam
 from torch.overrides import TorchFunctionMode
 
-from kit.amid.config import Config, ablations, emotion, small, video
-from kit.amid.method import AMID, DistilledFeatures, Fixed, rate_factor
+from kit.amid.config import AMIDConfig, ablations, emotion, small, video
+from kit.amid.method import AMID, DistilledFeatures, Frozen
 from kit.data.clips import ClipBatch
 from kit.diagnostics import gradient_map
 from kit.distillation.inputs import CLIP_ENCODERS, ClipInput, ClipKind, clip_encoders
+from kit.distillation.single import AuxiliaryAlone, StudentAlone, TeacherAlone
 from kit.training import Epoch, Step, Turn, fit
 
 MAIN, WARM_UP = 1, 0  # epochs of CONFIG
@@ -44,6 +45,7 @@ D = sum(5 * n / 10 * (1 - (1 - n / 10) ** 4) for n in CLASS_COUNTS)  # samples w
 
 # ---- who moves by what: rows are terms, columns networks
 
+ALONE = {"student": StudentAlone, "teacher": TeacherAlone, "auxiliary": AuxiliaryAlone}
 # x: moves; t: moves if the auxiliary extractor is trained; its head is trained in both cases.
 COLUMNS = "target target_head teacher auxiliary auxiliary_head classifier D1 D2".split()  # noqa: SIM905
 MOVES = """
@@ -83,11 +85,11 @@ TERMS = {  # of an epoch after the warm-up, the discriminators' turn first
 }
 
 
-def movers(table: str, *, heard_fixed: bool) -> dict[str, set[str]]:
+def movers(table: str, *, heard_frozen: bool) -> dict[str, set[str]]:
     """The networks that move by each term."""
     long = {"D1": "sample_discriminator", "D2": "class_discriminator"}
     rows = (line.split() for line in table.strip().splitlines())
-    moves = "x" if heard_fixed else "xt"
+    moves = "x" if heard_frozen else "xt"
     return {
         term: {
             long.get(name, name) for name, mark in zip(COLUMNS, marks, strict=True) if mark in moves
@@ -96,12 +98,12 @@ def movers(table: str, *, heard_fixed: bool) -> dict[str, set[str]]:
     }
 
 
-@pytest.mark.parametrize("heard_fixed", [True, False], ids=["fixed", "trained"])
+@pytest.mark.parametrize("heard_frozen", [True, False], ids=["fixed", "trained"])
 @pytest.mark.parametrize("row", TERMS)
-def test_gradient_map(row: str, heard_fixed: bool) -> None:
-    model = amid(ROWS[row], heard_fixed=heard_fixed)
+def test_gradient_map(row: str, heard_frozen: bool) -> None:
+    model = amid(ROWS[row], heard_frozen=heard_frozen)
     table = MOVES_BESIDE_A_FIXED_TEACHER if row == "with fixed teacher" else MOVES
-    expected = movers(table, heard_fixed=heard_fixed)
+    expected = movers(table, heard_frozen=heard_frozen)
     found = gradient_map(model, batch(), epoch=MAIN)
     assert [*found] == TERMS[row]
     for term, norms in found.items():
@@ -115,7 +117,7 @@ def test_gradient_map(row: str, heard_fixed: bool) -> None:
 
 def test_without_a_head_the_auxiliary_term_moves_the_teacher_alone() -> None:
     """One fixed extractor of the right width: A is what it gives (and M reads S)."""
-    model = amid(heard=DIM, heard_fixed=True)
+    model = amid(heard=DIM, heard_frozen=True)
     assert isinstance(model.networks["auxiliary_head"], nn.Identity)
     norms = gradient_map(model, batch(), epoch=MAIN)["auxiliary_information"]
     assert {name for name, norm in norms.items() if norm} == {"target", "target_head", "teacher"}
@@ -130,7 +132,7 @@ def test_gradient_map_of_special_batches(labels: list[int]) -> None:
     distinct = len(set(labels)) == len(labels)
     terms = TERMS["L_MI_s + L_MI_a + L_adv (AMID)"]
     assert [*found] == [t for t in terms if not (distinct and t.startswith("class_disc"))]
-    expected = movers(MOVES, heard_fixed=False)
+    expected = movers(MOVES, heard_frozen=False)
     for term, norms in found.items():
         assert all(math.isfinite(norm) for norm in norms.values()), term
         assert {name for name, norm in norms.items() if norm > 0} == expected[term], term
@@ -145,13 +147,13 @@ def test_gradient_map_of_special_batches(labels: list[int]) -> None:
     ],
 )
 def test_gradient_map_of_a_model_alone(trained: Any, moves: set[str]) -> None:
-    model = alone(replace(CONFIG, trained=trained))
+    model = alone(ALONE[trained])
     assert {*model.networks} == moves
     for epoch in (0, 5):  # no warm-up
         found = gradient_map(model, batch(), epoch=epoch)
         assert [*found] == ["classification"]
         assert all(norm > 0 for norm in found["classification"].values())
-    still = alone(replace(CONFIG, trained=trained), heard_fixed=True)
+    still = alone(ALONE[trained], heard_frozen=True)
     norms = gradient_map(still, batch())["classification"]
     assert {name for name, norm in norms.items() if norm} == moves - {"auxiliary"}
 
@@ -547,13 +549,13 @@ def test_a_run_goes_on_in_the_middle_of_an_epoch_with_all_sums() -> None:
 # ---- a fixed teacher, fixed extractors
 
 
-def test_a_fixed_teacher_has_its_own_extractor_and_classifier_and_never_changes() -> None:
+def test_a_frozen_teacher_has_its_own_extractor_and_classifier_and_never_changes() -> None:
     model = amid(ROWS["with fixed teacher"])
     networks = model.networks
     assert networks.keys() == {
-        *("target", "target_head", "fixed_teacher", "classifier", "adversary_weights", *JUDGES)
+        *("target", "target_head", "frozen_teacher", "classifier", "adversary_weights", *JUDGES)
     }
-    theirs = networks["fixed_teacher"].networks
+    theirs = networks["frozen_teacher"].networks
     for ours, other in zip(
         networks["classifier"].parameters(), theirs["classifier"].parameters(), strict=True
     ):
@@ -561,19 +563,19 @@ def test_a_fixed_teacher_has_its_own_extractor_and_classifier_and_never_changes(
         assert ours.data_ptr() != other.data_ptr()
     before = copied(networks)
     list(fit(model, Batches([MIXED] * 3), epochs=2))
-    assert changed(before, copied(networks)) == {*networks} - {"fixed_teacher"}
-    assert not any(p.requires_grad for p in networks["fixed_teacher"].parameters())
-    assert not any(module.training for module in networks["fixed_teacher"].modules())
+    assert changed(before, copied(networks)) == {*networks} - {"frozen_teacher"}
+    assert not any(p.requires_grad for p in networks["frozen_teacher"].parameters())
+    assert not any(module.training for module in networks["frozen_teacher"].modules())
 
 
-def test_a_fixed_teacher_answers_as_it_did_alone() -> None:
-    teacher = alone(replace(CONFIG, trained="teacher"))
+def test_a_frozen_teacher_answers_as_it_did_alone() -> None:
+    teacher = alone(TeacherAlone)
     list(fit(teacher, Batches([MIXED] * 3), epochs=1))
     teacher.networks.eval()
     said = teacher.answers(batch())["teacher"]
-    given = parts(seen=10) | {"auxiliary": nn.ModuleDict()}
+    given = replace(encoders(seen=10), auxiliary=nn.ModuleDict())
     config = ROWS["with fixed teacher"]
-    model = AMID(config, **given, fixed_teacher=copy.deepcopy(teacher.networks))
+    model = AMID(config, replace(given, frozen_teacher=copy.deepcopy(teacher.networks)))
     model.networks.train()
     z = model.encode(batch())
     assert not z.teacher.requires_grad
@@ -590,7 +592,7 @@ def test_a_fixed_teacher_answers_as_it_did_alone() -> None:
 
 
 def test_fixed_is_fixed_whatever_mode_is_asked_for() -> None:
-    fixed = Fixed(nn.ModuleDict({"norm": nn.BatchNorm1d(3)}))
+    fixed = Frozen(nn.ModuleDict({"norm": nn.BatchNorm1d(3)}))
     fixed.train()
     before = copied(fixed)
     fixed.networks["norm"](torch.randn(5, 3))
@@ -600,7 +602,7 @@ def test_fixed_is_fixed_whatever_mode_is_asked_for() -> None:
 
 @pytest.mark.parametrize("row", ["L_MI_s + L_MI_a + L_adv (AMID)", "L_MI_s"])
 def test_a_fixed_extractor_keeps_parameters_and_statistics(row: str) -> None:
-    model = amid(ROWS[row], heard_fixed=True)
+    model = amid(ROWS[row], heard_frozen=True)
     before = copied(model.networks["auxiliary"])
     assert any(name.endswith("running_mean") for name in before)
     moving = copied(model.networks["target"])
@@ -610,30 +612,31 @@ def test_a_fixed_extractor_keeps_parameters_and_statistics(row: str) -> None:
 
 
 def test_methods_that_cannot_be_are_refused() -> None:
-    teacher = alone(replace(CONFIG, trained="teacher")).networks
-    with pytest.raises(ValueError, match=r"^AMID: teacher 'online' takes no fixed_teacher$"):
-        AMID(CONFIG, **parts(), fixed_teacher=teacher)
-    fixed = ROWS["with fixed teacher"]
-    with pytest.raises(ValueError, match=r"^AMID: teacher 'fixed' needs a fixed_teacher$"):
-        AMID(fixed, **parts())
-    with pytest.raises(ValueError, match=r"^AMID: expected a fixed teacher of width 16, got 8$"):
-        AMID(replace(fixed, dim=16), **parts(), fixed_teacher=teacher)
-    still = parts(seen=DIM)
-    still["target"].requires_grad_(False)
+    teacher = alone(TeacherAlone).networks
+    given = encoders()
+    with pytest.raises(ValueError, match=r"^AMID: teacher 'online' takes no frozen_teacher$"):
+        AMID(CONFIG, replace(given, frozen_teacher=teacher))
+    frozen = ROWS["with fixed teacher"]
+    with pytest.raises(ValueError, match=r"^AMID: teacher 'frozen' needs a frozen_teacher$"):
+        AMID(frozen, given)
+    with pytest.raises(ValueError, match=r"^AMID: expected a frozen teacher of width 16, got 8$"):
+        AMID(replace(frozen, dim=16), replace(given, frozen_teacher=teacher))
+    still = encoders(seen=DIM)
+    still.target.requires_grad_(False)
     with pytest.raises(
-        ValueError, match=r"^AMID: expected a student that can be trained, got a fi"
+        ValueError, match=r"^AMID: expected a student that can be trained, got a frozen"
     ):
-        AMID(CONFIG, **still)
-    AMID(replace(CONFIG, dim=16), **still)  # a head can be trained
+        AMID(CONFIG, still)
+    AMID(replace(CONFIG, dim=16), still)  # a head can be trained
 
 
 # ---- optimizers and rates
 
 
 @pytest.mark.parametrize("row", TERMS)
-@pytest.mark.parametrize("heard_fixed", [True, False], ids=["fixed", "trained"])
-def test_everything_that_is_trained_has_exactly_one_optimizer(row: str, heard_fixed: bool) -> None:
-    model = amid(ROWS[row], heard_fixed=heard_fixed)
+@pytest.mark.parametrize("heard_frozen", [True, False], ids=["fixed", "trained"])
+def test_everything_that_is_trained_has_exactly_one_optimizer(row: str, heard_frozen: bool) -> None:
+    model = amid(ROWS[row], heard_frozen=heard_frozen)
     held = {
         name: {id(p) for group in optimizer.param_groups for p in group["params"]}
         for name, optimizer in model.optimizers.items()
@@ -677,12 +680,14 @@ def test_optimizers_have_the_configs_numbers() -> None:
         ),
     ],
 )
-def test_rates_fall_by_tenths_or_along_a_line(config: Config, factors: dict[int, float]) -> None:
-    assert {epoch: rate_factor(config, epoch) for epoch in factors} == pytest.approx(factors)
+def test_rates_fall_by_tenths_or_along_a_line(
+    config: AMIDConfig, factors: dict[int, float]
+) -> None:
+    assert {epoch: config.rate_factor(epoch) for epoch in factors} == pytest.approx(factors)
 
 
-@pytest.mark.parametrize("build", [amid, lambda config: alone(replace(config, trained="student"))])
-def test_only_the_main_turns_rate_falls(build: Callable[[Config], Any]) -> None:
+@pytest.mark.parametrize("build", [amid, lambda config: alone(StudentAlone, config)])
+def test_only_the_main_turns_rate_falls(build: Callable[[AMIDConfig], Any]) -> None:
     model = build(replace(CONFIG, epochs=9, decay_at=(2, 4)))
     for epoch in (0, 3, 8, 1):  # any epoch directly: a resumed run begins where it was
         model.begin_epoch(epoch)
@@ -719,7 +724,7 @@ def test_the_student_answers_without_hearing() -> None:
 
 @pytest.mark.parametrize("trained", ["student", "teacher", "auxiliary"])
 def test_a_model_alone_is_its_cross_entropy(trained: Any) -> None:
-    model = alone(replace(CONFIG, trained=trained))
+    model = alone(ALONE[trained])
     model.networks.eval()
     z = model.encode(batch())
     assert z.feature.shape == (5, DIM)
@@ -836,7 +841,7 @@ def test_every_trained_network_has_leaky_relus_alone() -> None:
     lengths = torch.tensor([3, 1, 2, 2, 1])
     modalities = {name: torch.randn(5, *kind.shape) for name, kind in kinds.items()}
     modalities["told"] = torch.randn(5, 3, 5)
-    given = ClipBatch(modalities, {"told": lengths}, torch.tensor(MIXED), torch.arange(5))
+    given = ClipBatch.of(modalities, {"told": lengths}, torch.tensor(MIXED), torch.arange(5))
     with CountingRelu() as counted:
         z = model.encode(given)
         model.discriminator_terms(z, given)

@@ -9,18 +9,17 @@ import torch
 from amid_cases import batch, encoder
 from torch import nn
 
-from kit.amid.networks import (
-    class_discriminator,
+from kit.amid.discriminators import class_discriminator, sample_discriminator
+from kit.data.clips import ClipBatch
+from kit.distillation.networks import (
     extracted_auxiliary,
     full_modality_model,
     modality_head,
-    sample_discriminator,
-    student,
     student_features,
+    student_network,
     teacher_features,
     teacher_network,
 )
-from kit.data.clips import ClipBatch
 
 
 def widths(network: nn.Module) -> list[tuple[int, int]]:
@@ -93,7 +92,7 @@ def test_the_student_is_its_targets_side_by_side_and_a_head_if_they_need_one() -
         features = student_features(networks, given)
         assert features.shape == (5, 8)
         torch.testing.assert_close(features, networks["target_head"](torch.cat(extracted, 1)))
-    assert student(networks["target"], dim=8).keys() == {"target", "target_head"}
+    assert student_network(networks["target"], dim=8).keys() == {"target", "target_head"}
 
 
 def test_the_teacher_reads_the_students_features_and_the_auxiliary_ones_in_this_order() -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kit.amid.weights import AdversaryWeights, expected_classmates
+from kit.amid.losses import AdversaryWeights, expected_classmates
 
 ONE = torch.eye(4)
 

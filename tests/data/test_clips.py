@@ -646,6 +646,8 @@ def test_a_class_that_only_one_group_has_cannot_be_tested_there() -> None:
 
 
 def test_a_batch_names_its_parts() -> None:
-    batch = ClipBatch({"sound": torch.zeros(2, 3)}, {}, torch.tensor([0, 1]), torch.tensor([5, 9]))
+    batch = ClipBatch.of(
+        {"sound": torch.zeros(2, 3)}, {}, torch.tensor([0, 1]), torch.tensor([5, 9])
+    )
     assert batch._fields == ("modalities", "lengths", "labels", "indices")
-    assert batch.modalities["sound"].shape == (2, 3)
+    assert batch.modalities["sound"].shape == (3, 3)

@@ -19,20 +19,22 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import kit.runs
-from kit.amid.config import Config, ablations
+from kit.amid.config import AMIDConfig, ablations
 from kit.amid.method import AMID
 from kit.data.clips import ClipCorpus, Clips
 from kit.data.crops import VideoCrop
 from kit.data.ragged import Ragged
 from kit.data.splits import stratified_split
-from kit.distillation.classifier import Recogniser, SplitAnswers, scores_of
+from kit.distillation.classifier import Classifier, SplitAnswers, scores_of
 from kit.distillation.inputs import ClipInput
 from kit.distillation.run import read_map, read_test, train
+from kit.distillation.single import AuxiliaryAlone, StudentAlone, TeacherAlone
 from kit.metrics import evaluate_classification, evaluate_knn, same_class_cosine
 from kit.training import Epoch, Step
 
+ALONE = {"student": StudentAlone, "teacher": TeacherAlone, "auxiliary": AuxiliaryAlone}
 CLASSES = ("bounce", "spin", "pour", "fade")
-TINY = Config(
+TINY = AMIDConfig(
     dim=8,
     warm_up_epochs=1,
     epochs=3,
@@ -77,7 +79,7 @@ def corpus() -> ClipCorpus:
     return stratified_split(clips(), CLASSES, name="places", seed=0)  # 24, 8 and 8 clips
 
 
-def exhausted(corpus: ClipCorpus, config: Config, out: Path, **how: Any) -> Path:
+def exhausted(corpus: ClipCorpus, config: AMIDConfig, out: Path, **how: Any) -> Path:
     """A folder of a run that is done."""
     for _ in train(corpus, config, out, **BOTH | how):
         pass
@@ -94,7 +96,7 @@ def folder(corpus: ClipCorpus, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture(scope="module")
 def teacher(corpus: ClipCorpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return exhausted(corpus, replace(TINY, trained="teacher"), tmp_path_factory.mktemp("teacher"))
+    return exhausted(corpus, TeacherAlone.like(TINY), tmp_path_factory.mktemp("teacher"))
 
 
 def read(path: Path) -> Any:
@@ -138,7 +140,7 @@ def test_folder_holds_all_that_is_needed_to_judge_it(folder: Path, corpus: ClipC
         "test.safetensors",
     }
     asked = read(folder / "config.json")["asked"]
-    assert Config(**asked["config"]) == TINY
+    assert AMIDConfig(**asked["config"]) == TINY
     assert asked["corpus"]["counts"] == corpus.counts == {"train": 24, "validation": 8, "test": 8}
     assert (asked["seed"], asked["precision"], asked["teacher"]) == (0, "float32", None)
     assert asked["code"] == kit.runs.code_version("amid")
@@ -371,9 +373,9 @@ def test_the_epoch_that_is_kept_is_the_last_or_the_best_on_validation(
     selection: Any, corpus: ClipCorpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     falling = iter((2.0, 1.0, 0.0, 0.0))  # three epochs, then the validation split again
-    scores = Recogniser.scores
+    scores = Classifier.scores
     monkeypatch.setattr(
-        Recogniser, "scores", lambda *given: scores(*given) | {"student top-1": next(falling)}
+        Classifier, "scores", lambda *given: scores(*given) | {"student top-1": next(falling)}
     )
     monkeypatch.setattr(AMID, "alarms", lambda *_: ("look",))
     out = exhausted(corpus, replace(TINY, selection=selection), tmp_path / "run")
@@ -446,7 +448,7 @@ def test_scaling_is_learnt_from_the_training_split_alone(folder: Path, corpus: C
 def test_a_model_alone_is_trained_tested_and_used(
     trained: Any, inputs: Any, extractors: set[str], corpus: ClipCorpus, tmp_path: Path
 ) -> None:
-    out = exhausted(corpus, replace(TINY, trained=trained), tmp_path / "run", **inputs)
+    out = exhausted(corpus, ALONE[trained].like(TINY), tmp_path / "run", **inputs)
     result = read(out / "result.json")
     scores = {f"{trained} top-1", f"{trained} UA"}
     assert result["validation"].keys() == scores
@@ -464,16 +466,16 @@ def test_a_model_alone_is_trained_tested_and_used(
         read_map(out)
 
 
-def test_a_fixed_teacher_stays_what_it_was_and_the_student_learns_beside_it(
+def test_a_frozen_teacher_stays_what_it_was_and_the_student_learns_beside_it(
     teacher: Path, corpus: ClipCorpus, tmp_path: Path
 ) -> None:
     config = ablations(TINY)["with fixed teacher"]
     out = exhausted(corpus, config, tmp_path / "run", auxiliary={}, teacher_run=teacher)
     state, before = networks(out), networks(teacher)
     kept = {
-        name.removeprefix("fixed_teacher.networks."): value
+        name.removeprefix("frozen_teacher.networks."): value
         for name, value in state.items()
-        if name.startswith("fixed_teacher.")
+        if name.startswith("frozen_teacher.")
     }
     assert same(kept, before)
     assert not torch.equal(state["classifier.weight"], before["classifier.weight"])
@@ -485,7 +487,7 @@ def test_a_fixed_teacher_stays_what_it_was_and_the_student_learns_beside_it(
     torch.testing.assert_close(read_map(out).teacher[0], read_map(out).teacher[-1])
 
 
-def test_a_student_of_a_fixed_teacher_is_used_without_its_teachers_folder(
+def test_a_student_of_a_frozen_teacher_is_used_without_its_teachers_folder(
     teacher: Path, corpus: ClipCorpus, tmp_path: Path
 ) -> None:
     gone = Path(shutil.copytree(teacher, tmp_path / "teacher"))
@@ -504,7 +506,7 @@ def test_another_teacher_is_another_run(teacher: Path, corpus: ClipCorpus, tmp_p
     config = replace(ablations(TINY)["with fixed teacher"], epochs=2)
     how: dict[str, Any] = {"target": SEEN, "auxiliary": {}}
     exhausted(corpus, config, tmp_path / "run", **how, teacher_run=teacher)
-    second = exhausted(corpus, replace(TINY, trained="teacher", epochs=2), tmp_path / "second")
+    second = exhausted(corpus, replace(TeacherAlone.like(TINY), epochs=2), tmp_path / "second")
     with pytest.raises(ValueError, match=r"open_run: .* teacher is '\w+' there, '\w+' was asked"):
         next(train(corpus, config, tmp_path / "run", **how, teacher_run=second))
     assert list(train(corpus, config, tmp_path / "run", **how, teacher_run=teacher)) == []
@@ -513,10 +515,10 @@ def test_another_teacher_is_another_run(teacher: Path, corpus: ClipCorpus, tmp_p
 def test_an_extractor_that_was_trained_alone_goes_in_fixed(
     corpus: ClipCorpus, tmp_path: Path
 ) -> None:
-    alone = replace(TINY, trained="auxiliary")
+    alone = AuxiliaryAlone.like(TINY)
     first = exhausted(corpus, alone, tmp_path / "alone", target={}, auxiliary=TOLD)
     file = first / "extractors" / "told.safetensors"
-    fixed = {"told": replace(TOLD["told"], weights=str(file), fixed=True)}
+    fixed = {"told": replace(TOLD["told"], weights=str(file), frozen=True)}
     out = exhausted(corpus, TINY, tmp_path / "run", auxiliary=fixed)
     prefix = "auxiliary.told.network."
     before, after = (
@@ -526,7 +528,7 @@ def test_an_extractor_that_was_trained_alone_goes_in_fixed(
     assert same(before, after)
     assert {prefix + name for name in load_file(file)} == before.keys()
     assert same(load_file(out / "extractors" / "told.safetensors"), load_file(file))
-    trained = {"told": replace(fixed["told"], fixed=False)}
+    trained = {"told": replace(fixed["told"], frozen=False)}
     more = exhausted(corpus, replace(TINY, epochs=2), tmp_path / "more", auxiliary=trained)
     assert not same(load_file(more / "extractors" / "told.safetensors"), load_file(file))
     shutil.rmtree(first)  # the run holds all its networks itself
@@ -543,7 +545,7 @@ def test_a_run_says_what_it_loaded_and_what_it_left_over(
     file = tmp_path / "weights.safetensors"
     state = LSTMPool(6, units=8).state_dict()
     save_file(state | {"head.weight": torch.zeros(2)}, file)
-    asked = {"told": ClipInput("lstm", weights=str(file), fixed=True)}
+    asked = {"told": ClipInput("lstm", weights=str(file), frozen=True)}
     out = exhausted(corpus, replace(TINY, epochs=2), tmp_path / "run", auxiliary=asked)
     said = read(out / "weights.json")["told"]
     assert said == {
@@ -570,7 +572,7 @@ def test_what_failed_at_once_can_be_asked_rightly(corpus: ClipCorpus, tmp_path: 
     assert (exhausted(corpus, replace(TINY, epochs=2), tmp_path) / "done").exists()
 
 
-def test_a_student_begins_alike_with_a_fixed_teacher_and_without(
+def test_a_student_begins_alike_with_a_frozen_teacher_and_without(
     corpus: ClipCorpus, teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The rows of a table are compared within a seed."""
@@ -582,7 +584,7 @@ def test_a_student_begins_alike_with_a_fixed_teacher_and_without(
         raise InterruptedError
 
     monkeypatch.setattr("kit.distillation.run.fit", note)
-    fixed = replace(TINY, teacher="fixed", auxiliary_information_weight=0.0)
+    fixed = replace(TINY, teacher="frozen", auxiliary_information_weight=0.0)
     online: dict[str, Any] = {"auxiliary": HEARD}
     for config, how in ((TINY, online), (fixed, {"auxiliary": {}, "teacher_run": teacher})):
         how = {"target": TOLD, **how}
@@ -600,7 +602,7 @@ def test_moved_weights_are_the_same_run_and_other_weights_another(
     def fixed(seed: int, name: str) -> dict[str, ClipInput]:
         torch.manual_seed(seed)
         save_file(LSTMPool(6, units=8).state_dict(), tmp_path / name)
-        return {"told": ClipInput("lstm", weights=str(tmp_path / name), fixed=True)}
+        return {"told": ClipInput("lstm", weights=str(tmp_path / name), frozen=True)}
 
     one = replace(TINY, epochs=2)
     out = exhausted(corpus, one, tmp_path / "run", auxiliary=fixed(0, "a.safetensors"))
@@ -816,37 +818,26 @@ def test_bfloat16_is_another_run(folder: Path, corpus: ClipCorpus, tmp_path: Pat
 @pytest.mark.parametrize(
     ("config", "given", "message"),
     [
-        ({}, {"target": {}}, r"^train: 'both' with teacher 'online' needs at least one target mod"),
+        ({}, {"target": {}}, r"^train: AMIDConfig needs at least one target modality, got none$"),
         ({}, {"auxiliary": {}}, r"needs at least one auxiliary modality, got none$"),
-        (
-            {"trained": "student"},
-            {},
-            r"^train: 'student' .* needs no auxiliary modality, got heard, t",
-        ),
-        (
-            {"trained": "student"},
-            {"target": {}},
-            r"'student' .* needs at least one target modality",
-        ),
-        ({"trained": "auxiliary"}, {}, r"'auxiliary' .* needs no target modality, got seen$"),
         (
             {},
             {"auxiliary": {**SEEN, **HEARD}},
             r"^train: target and auxiliary share seen$",
         ),
-        ({}, {"teacher_run": "x"}, r"^train: teacher 'online' takes no teacher_run$"),
+        ({}, {"teacher_run": "x"}, r"^train: AMIDConfig takes no teacher_run$"),
         (
-            {"teacher": "fixed", "auxiliary_information_weight": 0.0},
+            {"teacher": "frozen", "auxiliary_information_weight": 0.0},
             {"auxiliary": {}},
-            r"^train: teacher 'fixed' needs a teacher_run$",
+            r"^train: AMIDConfig needs a teacher_run$",
         ),
         (
-            {"teacher": "fixed", "auxiliary_information_weight": 0.0},
+            {"teacher": "frozen", "auxiliary_information_weight": 0.0},
             {"teacher_run": "x"},
-            r"^train: 'both' with teacher 'fixed' needs no auxiliary modality, got heard, told$",
+            r"^train: AMIDConfig needs no auxiliary modality, got heard, told$",
         ),
         (
-            {"teacher": "fixed", "auxiliary_information_weight": 0.0},
+            {"teacher": "frozen", "auxiliary_information_weight": 0.0},
             {"auxiliary": {}, "teacher_run": "nowhere"},
             r"^train: teacher_run nowhere holds no finished run$",
         ),
@@ -861,10 +852,10 @@ def test_bfloat16_is_another_run(folder: Path, corpus: ClipCorpus, tmp_path: Pat
             },
             r"^train: expected at most one cropped modality, got seen, heard$",
         ),
-        ({"dim": 6}, {}, r"Config: dim must be at least 8, got 6$"),
+        ({"dim": 6}, {}, r"AMIDConfig: dim must be a whole number of at least 8, got 6$"),
         (
             {},
-            {"auxiliary": {"told": ClipInput("lstm", weights="none.pt", fixed=True)}},
+            {"auxiliary": {"told": ClipInput("lstm", weights="none.pt", frozen=True)}},
             r"^ClipInput: cannot read none\.pt: No such file or directory$",
         ),
     ],
@@ -874,6 +865,22 @@ def test_what_does_not_fit_is_refused_before_there_is_a_folder(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         next(train(corpus, replace(TINY, **config), tmp_path / "run", **BOTH | given))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "message"),
+    [
+        ("student", {}, r"^train: StudentAlone needs no auxiliary modality, got heard, told$"),
+        ("student", {"target": {}}, r"^train: StudentAlone needs at least one target modality"),
+        ("auxiliary", {}, r"^train: AuxiliaryAlone needs no target modality, got seen$"),
+    ],
+)
+def test_a_model_alone_takes_what_it_reads(
+    model: str, given: dict[str, Any], message: str, corpus: ClipCorpus, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        next(train(corpus, ALONE[model].like(TINY), tmp_path / "run", **BOTH | given))
     assert not (tmp_path / "run").exists()
 
 
@@ -892,17 +899,19 @@ def test_teachers_that_do_not_fit_are_refused(
     )
     with pytest.raises(ValueError, match=message):
         next(train(other, config, tmp_path / "run", **how, teacher_run=teacher))
-    with pytest.raises(ValueError, match=r"^AMID: expected a fixed teacher of width 16, got 8$"):
+    with pytest.raises(ValueError, match=r"^AMID: expected a frozen teacher of width 16, got 8$"):
         next(train(corpus, replace(config, dim=16), tmp_path / "run", **how, teacher_run=teacher))
     assert not (tmp_path / "run").exists()
 
 
-def test_student_and_fixed_teacher_cut_a_video_in_one_way(tmp_path: Path) -> None:
+def test_student_and_frozen_teacher_cut_a_video_in_one_way(tmp_path: Path) -> None:
     corpus, one = lights(), replace(TINY, epochs=2, batch_size=4)
-    teacher = exhausted(corpus, replace(one, trained="teacher"), tmp_path / "teacher", **FILMED)
+    teacher = exhausted(corpus, TeacherAlone.like(one), tmp_path / "teacher", **FILMED)
     config = ablations(one)["with fixed teacher"]
     longer = {"seen": ClipInput("small_video", crop=replace(CROP, frames=3))}
-    message = r"^train: student and fixed teacher must crop 'seen' alike, got VideoCrop\(frames=3, "
+    message = (
+        r"^train: student and frozen teacher must crop 'seen' alike, got VideoCrop\(frames=3, "
+    )
     for target in (longer, {"seen": ClipInput("small_video")}):
         with pytest.raises(
             ValueError, match=message if target is longer else "alike, got None and"

@@ -114,7 +114,7 @@ def test_inputs_that_cannot_be_are_refused(wrong: dict[str, Any], message: str) 
 
 def test_the_plainest_input_is_trained_from_scratch_and_scaled_by_the_training_split() -> None:
     asked = ClipInput("small_video")
-    assert (asked.weights, asked.fixed, asked.scaling) == (None, False, "training")
+    assert (asked.weights, asked.frozen, asked.scaling) == (None, False, "training")
     assert (asked.crop, asked.shift) == (None, 0)
 
 
@@ -122,13 +122,13 @@ def test_facts_name_the_contents_of_the_weights_and_not_their_place(tmp_path: Pa
     for name, content in (("a", b"one"), ("b", b"one"), ("c", b"two")):
         (tmp_path / name).write_bytes(content)
     one, moved, other = (
-        ClipInput("lstm", weights=str(tmp_path / name), fixed=True).facts() for name in "abc"
+        ClipInput("lstm", weights=str(tmp_path / name), frozen=True).facts() for name in "abc"
     )
     assert one == moved
     assert {key for key in one if one[key] != other[key]} == {"weights"}
     assert str(tmp_path) not in json.dumps(one)
     (tmp_path / "a").write_bytes(b"two")
-    assert ClipInput("lstm", weights=str(tmp_path / "a"), fixed=True).facts() == other
+    assert ClipInput("lstm", weights=str(tmp_path / "a"), frozen=True).facts() == other
 
 
 def test_facts_differ_with_all_that_is_asked() -> None:
@@ -303,7 +303,7 @@ def test_weights_come_from_their_file(name: str, tmp_path: Path) -> None:
 
 
 def test_weights_that_come_later_are_not_read() -> None:
-    asked = ClipInput("lstm", weights="a hash and no file", fixed=True)
+    asked = ClipInput("lstm", weights="a hash and no file", frozen=True)
     one = clip_encoders({"told": asked}, KINDS, dim=6, load=False)["told"]
     assert one.asked == asked
     assert not any(parameter.requires_grad for parameter in one.parameters())
@@ -319,7 +319,7 @@ def test_cnn14_has_the_activation_that_its_weights_were_trained_with(
     name: str, fixed: bool, activation: type[nn.Module]
 ) -> None:
     """Fixing one that was trained here changes no activation; PANNs' has its own."""
-    asked = ClipInput(name, weights="file", fixed=fixed, scaling="none")
+    asked = ClipInput(name, weights="file", frozen=fixed, scaling="none")
     with torch.device("meta"):
         one = ClipEncoder(asked, (40, 64), ragged=False, dim=6, load=False)
     used = {type(module) for module in one.modules() if isinstance(module, nn.ReLU | nn.LeakyReLU)}
@@ -330,7 +330,7 @@ def test_published_weights_are_used_as_published(tmp_path: Path) -> None:
     for asked in ({"fixed": True}, {"scaling": "none"}):
         with pytest.raises(
             ValueError,
-            match=r"^ClipInput: panns_cnn14 is used as published: expected fixed=True and "
+            match=r"^ClipInput: panns_cnn14 is used as published: expected frozen=True and "
             r"scaling='none', got fixed=(True and scaling='training'|False and scaling='none')$",
         ):
             ClipInput("panns_cnn14", weights="file", **asked)
@@ -343,10 +343,10 @@ def test_published_weights_are_used_as_published(tmp_path: Path) -> None:
         match=r"^ClipEncoder: .*Cnn14_emb512\.pth holds PANNs' published weights; fixed, they are "
         r"for encoder 'panns_cnn14', which has their ReLUs$",
     ):
-        encoder("cnn14", weights=published, fixed=True)
-    assert encoder("cnn14", weights=ours, fixed=True).loaded.unexpected == ()
+        encoder("cnn14", weights=published, frozen=True)
+    assert encoder("cnn14", weights=ours, frozen=True).loaded.unexpected == ()
     assert encoder("cnn14", weights=published).loaded.unexpected == ("fc_audioset.weight",)
-    fixed = encoder("panns_cnn14", weights=published, fixed=True, scaling="none")
+    fixed = encoder("panns_cnn14", weights=published, frozen=True, scaling="none")
     assert fixed.loaded.unexpected == ("fc_audioset.weight",)
     assert encoder("lstm").loaded is None
 
@@ -388,7 +388,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["small_video", "small_audio", "lstm"])
 def test_nothing_of_a_fixed_encoder_changes(name: str, tmp_path: Path) -> None:
-    one = encoder(name, weights=weights(name, tmp_path), fixed=True)
+    one = encoder(name, weights=weights(name, tmp_path), frozen=True)
     network = nn.ModuleDict({"fixed": one, "trained": nn.Linear(6, 6)})
     network.train()
     assert network["trained"].training
@@ -455,7 +455,7 @@ def batch(*without: str) -> ClipBatch:
     }
     for name in without:
         del modalities[name]
-    return ClipBatch(modalities, {"told": lengths}, torch.tensor([0, 1, 0]), torch.arange(3))
+    return ClipBatch.of(modalities, {"told": lengths}, torch.tensor([0, 1, 0]), torch.arange(3))
 
 
 def test_each_modality_goes_through_its_own_encoder_in_the_inputs_order() -> None:

@@ -8,18 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kit.amid.config import Config, ablations, small
+from kit.amid.config import AMIDConfig, ablations, small
 from kit.data.clips import ClipCorpus, Clips
 from kit.data.splits import stratified_split
 from kit.distillation.inputs import ClipInput
+from kit.distillation.single import StudentAlone, TeacherAlone
 from kit.distillation.study import pretrain_auxiliary, train_configurations
 from kit.files import read_json
 
 CONFIG = replace(small(), dim=8, epochs=2, warm_up_epochs=1, linear_decay_epochs=1, batch_size=4)
 TARGET = {"seen": ClipInput("identity")}
-VECTORS = {"heard": ClipInput("identity", fixed=True)}
+VECTORS = {"heard": ClipInput("identity", frozen=True)}
 SOUNDS = {"sound": ClipInput("small_audio")}
-TWO = {"student alone": replace(CONFIG, trained="student"), "L_MI_s": CONFIG}
+TWO = {"student alone": StudentAlone.like(CONFIG), "L_MI_s": CONFIG}
 
 
 @pytest.fixture(scope="module")
@@ -71,11 +72,11 @@ def test_an_auxiliary_network_is_trained_alone_and_then_fixed(
     config = replace(CONFIG, decay_at=(1,), selection="validation")
     fixed = pretrain_auxiliary(corpus, config, tmp_path, auxiliary=SOUNDS, seed=1)
     assert list(fixed) == ["sound"]
-    assert fixed["sound"].fixed
+    assert fixed["sound"].frozen
     assert Path(str(fixed["sound"].weights)).exists()
     facts = asked(tmp_path / "auxiliary_sound")
     assert facts["target"] == {}
-    assert facts["config"]["trained"] == "auxiliary"  # type: ignore[index]
+    assert facts["method"] == "kit.distillation.single.AuxiliaryAlone"
     (folder,) = train_configurations(
         corpus, {"AMID": CONFIG}, tmp_path, target=TARGET, auxiliary=fixed, seed=1
     ).values()
@@ -87,7 +88,7 @@ def test_what_is_fixed_or_has_weights_or_is_a_vector_stays(
 ) -> None:
     given = {
         "heard": ClipInput("identity"),
-        "seen": ClipInput("identity", fixed=True),
+        "seen": ClipInput("identity", frozen=True),
         "sound": ClipInput("small_audio", weights="mine.safetensors"),
     }
     assert pretrain_auxiliary(corpus, CONFIG, tmp_path, auxiliary=given) == given
@@ -99,21 +100,21 @@ def test_what_is_fixed_or_has_weights_or_is_a_vector_stays(
     [
         ({"a b": CONFIG, "a-b": CONFIG}, r"names that differ in letters or figures, got a b, a-b"),
         (
-            {"lonely": replace(CONFIG, teacher="fixed", auxiliary_information_weight=0.0)},
+            {"lonely": replace(CONFIG, teacher="frozen", auxiliary_information_weight=0.0)},
             r"lonely: expected one configuration that trains the teacher alone, got none",
         ),
         (
             {
-                "one": replace(CONFIG, trained="teacher"),
-                "two": replace(CONFIG, trained="teacher", learning_rate=1.0),
-                "torn": replace(CONFIG, teacher="fixed", auxiliary_information_weight=0.0),
+                "one": TeacherAlone.like(CONFIG),
+                "two": replace(TeacherAlone.like(CONFIG), learning_rate=1.0),
+                "torn": replace(CONFIG, teacher="frozen", auxiliary_information_weight=0.0),
             },
             r"torn: expected one configuration that trains the teacher alone, got one, two",
         ),
     ],
 )
 def test_tables_that_cannot_be_are_refused(
-    rows: dict[str, Config], message: str, corpus: ClipCorpus, tmp_path: Path
+    rows: dict[str, AMIDConfig], message: str, corpus: ClipCorpus, tmp_path: Path
 ) -> None:
     with pytest.raises(ValueError, match=message):
         train_configurations(corpus, rows, tmp_path, target=TARGET, auxiliary=VECTORS)

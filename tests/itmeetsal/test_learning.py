@@ -12,7 +12,7 @@ from PIL import Image
 
 import kit.runs
 from kit.data.pairs import CaptionedImages, Corpus
-from kit.itmeetsal.method import PRESETS, Config
+from kit.itmeetsal.method import PRESETS, ITMeetsALConfig
 from kit.retrieval.images import ImageInput
 from kit.retrieval.run import train
 from kit.worlds.scenes import scenes
@@ -61,7 +61,7 @@ def test_unseen_pairs_of_known_things_find_each_other(preset: str, tmp_path: Pat
 def test_unseen_drawn_pictures_are_found_far_above_chance(tmp_path: Path) -> None:
     corpus = scenes(images=320, size=32, told=1.0, near_duplicates=0.0, held_out=0.1)
     sizes = {"dim": 64, "word_dim": 32, "lstm_units": 32, "epochs": 6, "batch_size": 32}
-    config = Config(**sizes, learning_rate=2e-3, backbone_learning_rate=1e-3)
+    config = ITMeetsALConfig(**sizes, learning_rate=2e-3, backbone_learning_rate=1e-3)
     list(train(corpus, config, tmp_path / "run"))
     scores = kit.runs.load(tmp_path / "run").evaluate(corpus.test)
     chance = 100 / 32

@@ -18,14 +18,14 @@ from kit.diagnostics import gradient_map
 from kit.itmeetsal import losses
 from kit.itmeetsal.method import (
     PRESETS,
-    Config,
     ITMeetsAL,
-    SharedFeatures,
+    ITMeetsALConfig,
     baseline3,
     discriminator_terms,
     paper,
     separate,
 )
+from kit.retrieval.towers import SharedFeatures, Towers
 from kit.training import Turn, fit
 
 SMALL: dict[str, Any] = {"dim": 8, "word_dim": 4, "lstm_units": 3, "batch_size": 4}
@@ -33,15 +33,17 @@ CLASSES = 5
 WEIGHTS = {"classification": 2.0, "imbalance": 3.0, "triplet": 5.0, "kl": 7.0, "entropy": 11.0}
 
 
-def method(config: Config | None = None, backbone: nn.Module | None = None) -> ITMeetsAL:
+def method(config: ITMeetsALConfig | None = None, backbone: nn.Module | None = None) -> ITMeetsAL:
     torch.manual_seed(0)
-    model = ITMeetsAL(
-        replace(config or paper(), **SMALL),
+    numbers = replace(config or paper(), **SMALL)
+    towers = Towers(
+        numbers,
         image_backbone=backbone or nn.Sequential(nn.Linear(6, 7), nn.Tanh()),
         image_feature_dim=7,
         vocabulary_size=12,
         classes=CLASSES,
     )
+    model = numbers.method(towers)
     for head in model.adversary or ():
         for layer in (head[0], head[2]):  # else all of so few ReLUs are dead for some seeds
             nn.init.ones_(layer.bias)
@@ -92,51 +94,96 @@ PAPER = {  # 5.1 and Algorithm 1; what is not printed there: the decisions of A4
 
 
 def test_defaults_are_the_papers() -> None:
-    assert asdict(Config()) == PAPER
-    assert paper() == Config()
+    assert asdict(ITMeetsALConfig()) == PAPER
+    assert paper() == ITMeetsALConfig()
 
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"dim": 0}, r"Config: dim must be a whole number of at least 1, got 0"),
-        ({"dim": 4}, r"Config: dim must be at least 8, got 4"),
-        ({"epochs": 2.5}, r"Config: epochs must be a whole number of at least 1, got 2\.5"),
-        ({"word_dim": 0}, r"Config: word_dim must be a whole number of at least 1, got 0"),
-        ({"lstm_units": -1}, r"Config: lstm_units must be a whole number of at least 1, got -1"),
-        ({"min_word_count": 0}, r"Config: min_word_count must be a whole number of at least 1"),
-        ({"decay_epochs": 0}, r"Config: decay_epochs must be a whole number of at least 1"),
-        ({"batch_size": 0}, r"Config: batch_size must be a whole number of at least 1, got 0"),
-        ({"discriminator_every": True}, r"Config: discriminator_every must be a whole number"),
-        ({"batch_size": 1}, r"Config: batch_size must be at least 2, one pair has no negatives"),
-        ({"dropout": 1.0}, r"Config: dropout must lie in \[0, 1\), got 1\.0"),
-        ({"dropout": -0.1}, r"Config: dropout must lie in \[0, 1\), got -0\.1"),
-        ({"decay": 1.01}, r"Config: decay must lie in \(0, 1\], got 1\.01"),
-        ({"weight_decay": -1e-5}, r"Config: weight_decay must be a number of at least 0, got -1e"),
-        ({"decay": 0.0}, r"Config: decay must lie in \(0, 1\], got 0\.0"),
-        ({"margin": -0.1}, r"Config: margin must be a number of at least 0, got -0\.1"),
-        ({"kl_weight": -1.0}, r"Config: kl_weight must be a number of at least 0, got -1\.0"),
-        ({"temperature": 0.0}, r"Config: temperature must be a positive number, got 0\.0"),
-        ({"learning_rate": float("nan")}, r"Config: learning_rate must be a positive number, got"),
-        ({"backbone_learning_rate": 0.0}, r"Config: backbone_learning_rate must be a positive"),
-        ({"adversary": "both"}, r"Config: adversary must be 'unified' or 'separate' or 'none', go"),
-        ({"kl_target": "rows"}, r"Config: kl_target must be 'row' or 'softmax', got 'rows'"),
-        ({"intra_positives": "self"}, r"Config: intra_positives must be 'include_self' or 'excl"),
+        ({"dim": 0}, r"dim must be a whole number of at least 8, got 0"),
+        ({"dim": 4}, r"dim must be a whole number of at least 8, got 4"),
+        (
+            {"epochs": 2.5},
+            r"epochs must be a whole number of at least 1, got 2\.5",
+        ),
+        ({"word_dim": 0}, r"word_dim must be a whole number of at least 1, got 0"),
+        (
+            {"lstm_units": -1},
+            r"lstm_units must be a whole number of at least 1, got -1",
+        ),
+        (
+            {"min_word_count": 0},
+            r"min_word_count must be a whole number of at least 1",
+        ),
+        (
+            {"decay_epochs": 0},
+            r"decay_epochs must be a whole number of at least 1",
+        ),
+        (
+            {"batch_size": 0},
+            r"batch_size must be a whole number of at least 1, got 0",
+        ),
+        (
+            {"discriminator_every": True},
+            r"discriminator_every must be a whole number",
+        ),
+        (
+            {"batch_size": 1},
+            r"batch_size must be at least 2, one pair has no negatives",
+        ),
+        ({"dropout": 1.0}, r"dropout must lie in \[0, 1\), got 1\.0"),
+        ({"dropout": -0.1}, r"dropout must lie in \[0, 1\), got -0\.1"),
+        ({"decay": 1.01}, r"decay must lie in \(0, 1\], got 1\.01"),
+        (
+            {"weight_decay": -1e-5},
+            r"weight_decay must be a number of at least 0, got -1e",
+        ),
+        ({"decay": 0.0}, r"decay must lie in \(0, 1\], got 0\.0"),
+        ({"margin": -0.1}, r"margin must be a number of at least 0, got -0\.1"),
+        (
+            {"kl_weight": -1.0},
+            r"kl_weight must be a number of at least 0, got -1\.0",
+        ),
+        ({"temperature": 0.0}, r"temperature must be a positive number, got 0\.0"),
+        (
+            {"learning_rate": float("nan")},
+            r"learning_rate must be a positive number, got",
+        ),
+        (
+            {"backbone_learning_rate": 0.0},
+            r"backbone_learning_rate must be a positive",
+        ),
+        (
+            {"adversary": "both"},
+            r"adversary must be 'unified' or 'separate' or 'none', go",
+        ),
+        (
+            {"kl_target": "rows"},
+            r"kl_target must be 'row' or 'softmax', got 'rows'",
+        ),
+        (
+            {"intra_positives": "self"},
+            r"intra_positives must be 'include_self' or 'excl",
+        ),
         (
             {"adversary": "separate", "entropy_weight": 0.0},
-            r"Config: adversary 'separate' with entropy_weight 0 .* use adversary='none'",
+            r"adversary 'separate' with entropy_weight 0 .* use adversary='none'",
         ),
-        ({"entropy_weight": 0.0}, r"Config: adversary 'unified' with entropy_weight 0 would train"),
+        (
+            {"entropy_weight": 0.0},
+            r"adversary 'unified' with entropy_weight 0 would train",
+        ),
     ],
 )
 def test_impossible_numbers_are_named(wrong: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=rf"^ITMeetsALConfig: {message}"):
         replace(paper(), **wrong)
 
 
 def test_a_config_without_terms_is_refused() -> None:
     nothing = {"classification_weight": 0.0, "imbalance_weight": 0.0, "triplet_weight": 0.0}
-    with pytest.raises(ValueError, match=r"Config: every term has weight 0"):
+    with pytest.raises(ValueError, match=r"every term has weight 0"):
         replace(baseline3(), kl_weight=0.0, **nothing)
 
 
@@ -339,7 +386,7 @@ def test_the_discriminators_turn_takes_the_detached_features_of_the_step() -> No
 
 
 def test_theta_p_does_not_notice_entropy_kl_and_triplets() -> None:
-    def gradient(config: Config) -> Tensor:
+    def gradient(config: ITMeetsALConfig) -> Tensor:
         model = method(config)
         model.networks.eval()
         sum(
@@ -458,13 +505,13 @@ def test_meters_by_hand() -> None:
     meters = model.meters(SharedFeatures(image, text), batch())
     assert meters["image_norm"] == 4
     assert meters["text_norm"] == 2
-    assert meters["alikeness"].item() == pytest.approx(0.5)
+    assert meters["mean_cosine"].item() == pytest.approx(0.5)
     assert meters["discriminator_accuracy"] == 0.5
     assert meters["modality_entropy"].item() == pytest.approx(math.log(2))
     assert method(baseline3()).meters(SharedFeatures(image, text), batch()).keys() == {
         "image_norm",
         "text_norm",
-        "alikeness",
+        "mean_cosine",
     }
 
 
@@ -475,12 +522,12 @@ def certain(head: nn.Module, logits: list[float]) -> None:
         head[-1].bias.copy_(torch.tensor(logits))
 
 
-def test_alikeness_is_1_for_equal_rows_and_0_for_one_row() -> None:
+def test_mean_cosine_is_1_for_equal_rows_and_0_for_one_row() -> None:
     equal = SharedFeatures(torch.ones(4, 8), torch.ones(4, 8))
     model = method(baseline3())
-    assert model.meters(equal, batch())["alikeness"].item() == pytest.approx(1.0)
+    assert model.meters(equal, batch())["mean_cosine"].item() == pytest.approx(1.0)
     one = SharedFeatures(torch.ones(1, 8), torch.ones(1, 8))
-    assert model.meters(one, batch())["alikeness"].item() == pytest.approx(0.0, abs=1e-6)
+    assert model.meters(one, batch())["mean_cosine"].item() == pytest.approx(0.0, abs=1e-6)
 
 
 def test_figure_7_meters_the_predictors_entropy_and_the_classifiers_accuracy() -> None:
@@ -501,7 +548,7 @@ def test_figure_7_meters_the_predictors_entropy_and_the_classifiers_accuracy() -
 
 HEALTHY = {
     "triplet": 1.2,
-    "alikeness": 0.3,
+    "mean_cosine": 0.3,
     "discriminator_accuracy": 0.7,
     "modality_entropy": 0.6,
 }
@@ -512,7 +559,10 @@ HEALTHY = {
     [
         ({}, None),
         ({"triplet": 2.001}, "the triplet loss sits at four margins (2.001)"),
-        ({"alikeness": 0.97}, "the features collapse: two different ones have a mean cosine of 0"),
+        (
+            {"mean_cosine": 0.97},
+            "the features collapse: two different ones have a mean cosine of 0",
+        ),
         ({"discriminator_accuracy": 0.995}, "the discriminator always wins"),
         ({"modality_entropy": 0.6931}, "the discriminator is at chance"),
     ],
@@ -532,7 +582,7 @@ def test_the_triplet_alarm_knows_margin_and_weight() -> None:
 
 
 def test_several_alarms_come_together_but_never_both_of_the_discriminator() -> None:
-    sick = {"triplet": 2.0, "alikeness": 0.99, "discriminator_accuracy": 1.0}
+    sick = {"triplet": 2.0, "mean_cosine": 0.99, "discriminator_accuracy": 1.0}
     said = method().alarms(sick | {"modality_entropy": math.log(2)})
     assert [alarm.split()[1] for alarm in said] == ["triplet", "features", "discriminator"]
     assert said[2].startswith("the discriminator always wins")

@@ -13,8 +13,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.neighbors import KNeighborsClassifier
 
-from kit.amid.losses import has_classmate
-from kit.amid.weights import expected_classmates
+from kit.amid.losses import expected_classmates, has_classmate
 from kit.metrics import evaluate_knn
 
 pytestmark = pytest.mark.realdata

@@ -19,14 +19,14 @@ import kit.runs
 from kit.data.pairs import CaptionedImages, Corpus, PairLoader, TrainingPairs
 from kit.data.vocabulary import words
 from kit.encoders.image import image_backbone
-from kit.itmeetsal.method import Config, ITMeetsAL
+from kit.itmeetsal.method import ITMeetsAL, ITMeetsALConfig
 from kit.metrics.retrieval import evaluate_cross_modal
 from kit.retrieval.images import ImageInput
 from kit.retrieval.run import SELECTION, read_map, scores_by_name, train
 from kit.training import Epoch, Step
 from kit.worlds.scenes import scenes
 
-TINY = Config(
+TINY = ITMeetsALConfig(
     dim=16, word_dim=8, lstm_units=8, epochs=2, batch_size=16, learning_rate=1e-3, min_word_count=2
 )
 

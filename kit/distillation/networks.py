@@ -1,0 +1,350 @@
+"""Students, teachers and the encoders of their modalities: what distillation methods share.
+
+Every activation of a trained network is LeakyReLU, as Table 1's caption in AMID's paper says of all
+methods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from kit.data.clips import ClipBatch, Modality, clip_values
+from kit.distillation.inputs import (
+    CLIP_ENCODERS,
+    KINETICS_DEVIATION,
+    KINETICS_MEAN,
+    ClipInput,
+    ClipKind,
+    Shape,
+)
+from kit.encoders import NEGATIVE_SLOPE
+from kit.encoders.weights import LoadedWeights, load_weights, read_weights
+from kit.training import Features, Method
+
+
+class ClipEncoder(nn.Module):
+    """A modality's scaling and network: (batch, ...) as the clips have it to (batch, feature_dim).
+
+    Args:
+        asked: what is asked for.
+        shape: of one clip, without the length of a ragged one.
+        ragged: whether clips differ in length.
+        dim: the width that networks of free width get.
+
+    Attributes:
+        loaded: what came of loading weights; None before, and from scratch.
+
+    Raises:
+        ValueError: clips that the network cannot take.
+
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, asked: ClipInput, shape: Shape, *, ragged: bool, dim: int) -> None:
+        super().__init__()
+        recipe = CLIP_ENCODERS[asked.encoder]
+        if len(shape) + ragged != len(recipe.axes) or (ragged and not recipe.ragged):
+            got = f"({', '.join(['steps'] * ragged + [str(size) for size in shape])})"
+            raise ValueError(
+                f"ClipEncoder: {asked.encoder} takes clips of ({', '.join(recipe.axes)}), "
+                f"{'ragged or not' if recipe.ragged else 'all of one size'}, got {got}, "
+                f"{'ragged' if ragged else 'all of one size'}"
+            )
+        self.asked = asked
+        # What a clip must be like; the first axis of a sequence is free.
+        self.clip_shape = shape[not ragged :] if recipe.ragged else shape
+        self.network, self.feature_dim = recipe.build(shape, dim)
+        self.register_buffer("mean", torch.zeros(shape[-1]))
+        self.register_buffer("deviation", torch.ones(shape[-1]))
+        if asked.scaling == "kinetics":
+            if shape[-1] != len(KINETICS_MEAN):
+                raise ValueError(
+                    "ClipEncoder: scaling 'kinetics' is for three colours, "
+                    f"got clips with a last axis of {shape[-1]}"
+                )
+            self.mean.copy_(255 * torch.tensor(KINETICS_MEAN))
+            self.deviation.copy_(255 * torch.tensor(KINETICS_DEVIATION))
+        self.loaded: LoadedWeights | None = None
+        if asked.frozen:
+            self.requires_grad_(False)
+
+    def load(self) -> None:
+        """Read the weights that were asked for, if any.
+
+        Raises:
+            ValueError: weights that do not fit the network.
+
+        """
+        weights = self.asked.weights
+        if weights is None:
+            return
+        state = read_weights(weights)
+        self.loaded = load_weights(self.network, state, source=weights)
+        published = "fc_audioset.weight" in state
+        if self.asked.frozen and self.asked.encoder == "cnn14" and published:
+            raise ValueError(
+                f"ClipEncoder: {weights} holds PANNs' published weights; frozen, they are "
+                "for encoder 'panns_cnn14', which has their ReLUs"
+            )
+
+    def learn_scaling(self, modality: Modality) -> None:
+        """Take mean and deviation of the training split, if scaling is ``"training"``.
+
+        A value that never changes there keeps a deviation of 1.
+        """
+        if self.asked.scaling != "training":
+            return
+        values = clip_values(modality)
+        flat = values.reshape(-1, values.shape[-1])
+        # Block by block: bytes as float64, all at once, would take eight times their memory.
+        blocks = np.array_split(flat, flat.size // 2**22 + 1)
+        mean = sum(block.sum(axis=0, dtype=np.float64) for block in blocks) / len(flat)
+        square = sum(np.square(block - mean).sum(axis=0) for block in blocks) / len(flat)
+        # Compared as they are: the mean of equal numbers may be off in its last bit.
+        constant = np.all([(block == flat[0]).all(axis=0) for block in blocks], axis=0)
+        self.mean.copy_(torch.from_numpy(mean))
+        self.deviation.copy_(torch.from_numpy(np.where(constant, 1.0, np.sqrt(square))))
+
+    def train(self, mode: bool = True) -> ClipEncoder:
+        """Training mode, except for a frozen encoder, which stays as it is in evaluation."""
+        super().train(mode and not self.asked.frozen)
+        return self
+
+    def forward(self, values: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Encode clips; `lengths` are those of ragged ones.
+
+        Raises:
+            ValueError: clips of another shape than those it was built for.
+
+        """
+        sequences = CLIP_ENCODERS[self.asked.encoder].ragged
+        wrong = values.shape[1 + sequences :] != self.clip_shape
+        if wrong or (lengths is not None and not sequences):
+            built = ["steps"] * sequences + [str(size) for size in self.clip_shape]
+            came = [str(size) for size in values.shape[1:]]
+            raise ValueError(
+                f"ClipEncoder: {self.asked.encoder} was built for clips of ({', '.join(built)}), "
+                f"got ({', '.join(came)}){'' if lengths is None else ', ragged'}"
+            )
+        if sequences and lengths is None:
+            lengths = torch.full((len(values),), values.shape[1], device=values.device)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.asked.frozen):
+            scaled = (values - self.mean) / self.deviation
+            given = (scaled,) if lengths is None else (scaled, lengths)
+            features: Tensor = self.network(*given)
+            return features
+
+
+def clip_encoders(
+    inputs: Mapping[str, ClipInput], kinds: Mapping[str, ClipKind], *, dim: int
+) -> nn.ModuleDict:
+    """A new encoder for each modality; weights are still to be loaded, scalings to be learnt.
+
+    Args:
+        inputs: by modality.
+        kinds: what the clips of each modality look like.
+        dim: the width that networks of free width get.
+
+    Raises:
+        ValueError: a modality that the clips do not have, or one that its network cannot take.
+
+    """
+    encoders = nn.ModuleDict()
+    for name, asked in inputs.items():
+        if name not in kinds:
+            raise ValueError(f"modality {name!r}: the clips have only {', '.join(kinds)}")
+        shape, ragged, _ = kinds[name]
+        if asked.crop is not None:  # makes videos of different lengths all of one size
+            size = asked.crop.size
+            shape, ragged = (asked.crop.frames, size, size, shape[-1]), False
+        try:
+            encoders[name] = ClipEncoder(asked, shape, ragged=ragged, dim=dim)
+        except (ValueError, KeyError) as error:  # KeyError: a name that torch does not allow
+            raise ValueError(f"modality {name!r}: {error}") from error
+    return encoders
+
+
+def feature_dims(encoders: nn.ModuleDict) -> list[int]:
+    """The width of each encoder's features."""
+    each: Any = encoders.values()
+    return [encoder.feature_dim for encoder in each]
+
+
+def encode(encoders: Any, batch: ClipBatch) -> list[Tensor]:
+    """Each modality of a batch through its encoder, in the encoders' order.
+
+    Raises:
+        ValueError: the batch lacks a modality.
+
+    """
+    missing = [name for name in encoders if name not in batch.modalities]
+    if missing:
+        raise ValueError(
+            f"encode: expected the modalities {', '.join(encoders)}, got a batch without "
+            f"{', '.join(missing)}"
+        )
+    return [
+        encoder(batch.modalities[name], batch.lengths.get(name))
+        for name, encoder in encoders.items()
+    ]
+
+
+@dataclass(frozen=True)
+class Encoders:
+    """What a method of clips is built on.
+
+    Args:
+        target: `ClipEncoder` of each modality that the student has; the student is built on them.
+        auxiliary: `ClipEncoder` of each of the others, frozen ones or not.
+        class_counts: training clips of each class.
+        frozen_teacher: the networks of a teacher that was trained alone.
+
+    """
+
+    target: nn.ModuleDict
+    auxiliary: nn.ModuleDict
+    class_counts: Sequence[int]
+    frozen_teacher: nn.ModuleDict | None = None
+
+
+class Answer(NamedTuple):
+    """What one model says of a batch: features (batch, dim), logits (batch, classes)."""
+
+    features: Tensor
+    logits: Tensor
+
+
+class Models(Method[Features, ClipBatch], Protocol[Features]):
+    """A method of clips: one model or several, each of which answers.
+
+    Attributes:
+        models: their names; the student, where there is one, comes first.
+
+    """
+
+    models: tuple[str, ...]
+
+    def answers(self, batch: ClipBatch, models: Sequence[str] = ()) -> dict[str, Answer]:
+        """What these models say of a batch, all if none is named."""
+        ...
+
+
+class Frozen(nn.Module):
+    """Networks of which nothing changes any more: no parameter, no buffer."""
+
+    def __init__(self, networks: nn.ModuleDict) -> None:
+        super().__init__()
+        self.networks = networks
+        self.requires_grad_(False)
+        self.eval()
+
+    def train(self, mode: bool = True) -> Frozen:
+        """Stay in evaluation mode."""
+        return super().train(False)
+
+
+def teacher_network(target_dim: int, auxiliary_dims: Sequence[int], *, dim: int) -> nn.Sequential:
+    """M: two layers on the student's feature beside the auxiliary ones, all in one row (3.1).
+
+    Args:
+        target_dim: width of the student's feature.
+        auxiliary_dims: width of each auxiliary feature, at least one.
+        dim: width of the teacher's feature.
+
+    Returns:
+        (batch, target_dim + sum of auxiliary_dims) -> (batch, dim).
+
+    Raises:
+        ValueError: no auxiliary modality, a width below 1.
+
+    """
+    _check_widths("teacher_network", [target_dim, dim, *auxiliary_dims])
+    if len(auxiliary_dims) == 0:
+        raise ValueError("teacher_network: expected at least one auxiliary modality, got none")
+    return leaky_layers(target_dim + sum(auxiliary_dims), dim, dim)
+
+
+def modality_head(feature_dims: Sequence[int], *, dim: int) -> nn.Module:
+    """S, or A of Equation 9: a modality's feature as it is where it fits, else brought to `dim`.
+
+    Several modalities come side by side. One frozen extractor of the right width needs no head:
+    L_MIa then moves the teacher alone.
+
+    Args:
+        feature_dims: width of each modality's feature, at least one.
+        dim: width of the shared space.
+
+    Returns:
+        (batch, sum of feature_dims) -> (batch, dim).
+
+    Raises:
+        ValueError: no modality, a width below 1.
+
+    """
+    if len(feature_dims) == 0:
+        raise ValueError("modality_head: expected at least one modality, got none")
+    _check_widths("modality_head", [dim, *feature_dims])
+    if list(feature_dims) == [dim]:
+        return nn.Identity()
+    return nn.Linear(sum(feature_dims), dim)
+
+
+def student_network(target: nn.ModuleDict, *, dim: int) -> nn.ModuleDict:
+    """S: the target modalities' extractors and, if they need one, their head.
+
+    Args:
+        target: `ClipEncoder` by modality.
+        dim: width of the shared space.
+
+    """
+    head = modality_head(feature_dims(target), dim=dim)
+    return nn.ModuleDict({"target": target, "target_head": head})
+
+
+def full_modality_model(
+    target: nn.ModuleDict, auxiliary: nn.ModuleDict, *, dim: int
+) -> nn.ModuleDict:
+    """M: the student, the auxiliary modalities' extractors, and the teacher on both."""
+    networks = student_network(target, dim=dim)
+    networks["auxiliary"] = auxiliary
+    networks["teacher"] = teacher_network(dim, feature_dims(auxiliary), dim=dim)
+    return networks
+
+
+def student_features(networks: nn.ModuleDict, batch: ClipBatch) -> Tensor:
+    """S of a batch: (batch, dim)."""
+    features: Tensor = networks["target_head"](torch.cat(encode(networks["target"], batch), 1))
+    return features
+
+
+def extracted_auxiliary(networks: nn.ModuleDict, batch: ClipBatch) -> Tensor:
+    """What the auxiliary extractors give: (batch, sum of their widths)."""
+    return torch.cat(encode(networks["auxiliary"], batch), 1)
+
+
+def teacher_features(networks: nn.ModuleDict, student: Tensor, extracted: Tensor) -> Tensor:
+    """M of the student's features, with their graph, beside the auxiliary ones: (batch, dim)."""
+    features: Tensor = networks["teacher"](torch.cat([student, extracted], 1))
+    return features
+
+
+def leaky_layers(*widths: int) -> nn.Sequential:
+    """Linear layers of these widths with LeakyReLU between them."""
+    layers: list[nn.Module] = []
+    for width_in, width in pairwise(widths):
+        layers += [nn.Linear(width_in, width), nn.LeakyReLU(NEGATIVE_SLOPE)]
+    return nn.Sequential(*layers[:-1])
+
+
+def _check_widths(name: str, widths: Sequence[int]) -> None:
+    if min(widths) < 1:
+        raise ValueError(f"{name}: expected widths of at least 1, got {list(widths)}")

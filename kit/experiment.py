@@ -1,0 +1,101 @@
+"""One training, from settings to a finished run folder: what the runs of all methods share.
+
+A room says what differs: how a corpus becomes batches, what validation means, what a finished
+folder keeps. Here is the rest: open the folder, seed, resume, train, select, test, finish.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from safetensors.torch import load_file
+
+from kit.files import read_json, write_json
+from kit.runs import environment, open_run, read_history, seed_everything
+from kit.training import Epoch, Loader, Method, Record, device_of, fit
+
+Scores = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What is trained, on what, and how it is judged.
+
+    Args:
+        method: on its device.
+        loader: its batches.
+        epochs: how many.
+        precision: as in `kit.training.fit`.
+        validate: scores on the validation split, by name.
+        better: the score that chooses the best epoch; larger is better.
+        selection: whose epoch's networks are tested: the ``"best"``, or the ``"last"``.
+        keep_epoch: writes what else the folder keeps of an epoch.
+        test: scores of the chosen networks for ``result.json``, by part.
+
+    """
+
+    method: Method[Any, Any]
+    loader: Loader[Any]
+    epochs: int
+    precision: str
+    validate: Callable[[], Scores]
+    better: str
+    selection: Literal["best", "last"]
+    keep_epoch: Callable[[Epoch], None]
+    test: Callable[[], dict[str, Scores]]
+
+
+def carry_out(
+    out: Path | str,
+    settings: Mapping[str, Any],
+    build: Callable[[Path], Experiment],
+) -> Iterator[Record]:
+    """Train what `build` makes and keep it in folder `out`; read what is finished there already.
+
+    Args:
+        out: the run folder.
+        settings: plain facts that decide the result, the seed among them.
+        build: folder to experiment; writes there what is needed to use the networks again. It is
+            called with everything seeded.
+
+    Yields:
+        The records of `kit.training.fit`; none of a finished run.
+
+    Raises:
+        ValueError: `out` holds another run (the difference is named), and what `build` refuses.
+        FloatingPointError: a term that is not finite.
+
+    """
+    with open_run(out, settings) as run:
+        if run.finished:
+            return
+        seed_everything(settings["seed"])
+        experiment = build(run.folder)
+        method = experiment.method
+        write_json(run.folder / "environment.json", environment(device_of(method.networks)))
+        records = fit(
+            method,
+            experiment.loader,
+            epochs=experiment.epochs,
+            start=run.resume(method),
+            evaluate=experiment.validate,
+            precision=experiment.precision,
+        )
+        yield from run.keep(
+            method, records, better=experiment.better, at_epoch=experiment.keep_epoch
+        )
+        if experiment.selection == "best":
+            method.networks.load_state_dict(load_file(run.folder / "best.safetensors"))
+        history = read_history(run.folder)
+        run.finish(
+            experiment.test()
+            | {
+                "best": read_json(run.folder / "best.json"),
+                "epochs": len(history),
+                "minutes": sum(epoch["seconds"] for epoch in history) / 60,
+                "alarms": [f"epoch {e['epoch']}: {a}" for e in history for a in e["alarms"]],
+            }
+        )
