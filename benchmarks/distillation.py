@@ -32,7 +32,8 @@ from kit.amid.config import video
 from kit.amid.losses import mutual_information_loss
 from kit.amid.method import AMID
 from kit.data.clips import ClipBatch
-from kit.distillation.inputs import ClipInput, ClipKind, clip_encoders
+from kit.distillation.inputs import ClipInput, ClipKind
+from kit.distillation.networks import clip_encoders
 from kit.encoders.audio import SmallAudio
 from kit.training import Step, fit
 

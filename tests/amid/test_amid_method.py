@@ -34,7 +34,8 @@ from kit.amid.config import AMIDConfig, ablations, emotion, small, video
 from kit.amid.method import AMID, DistilledFeatures, Frozen
 from kit.data.clips import ClipBatch
 from kit.diagnostics import gradient_map
-from kit.distillation.inputs import CLIP_ENCODERS, ClipInput, ClipKind, clip_encoders
+from kit.distillation.inputs import CLIP_ENCODERS, ClipInput, ClipKind
+from kit.distillation.networks import Encoders, clip_encoders
 from kit.distillation.single import AuxiliaryAlone, StudentAlone, TeacherAlone
 from kit.training import Epoch, Step, Turn, fit
 
@@ -834,8 +835,8 @@ def test_every_trained_network_has_leaky_relus_alone() -> None:
         "target": {"seen": ClipInput("r2plus1d_18"), "moved": ClipInput("small_video")},
         "auxiliary": {"heard": ClipInput("small_audio"), "told": ClipInput("lstm")},
     }
-    encoders = {role: clip_encoders(one, kinds, dim=8) for role, one in asked.items()}
-    model = AMID(CONFIG, **encoders, class_counts=CLASS_COUNTS)
+    built = {role: clip_encoders(one, kinds, dim=8) for role, one in asked.items()}
+    model = AMID(CONFIG, Encoders(**built, class_counts=CLASS_COUNTS))
     used = {one.encoder for inputs in asked.values() for one in inputs.values()}
     assert used == {*CLIP_ENCODERS} - {"cnn14", "panns_cnn14", "identity"}
     lengths = torch.tensor([3, 1, 2, 2, 1])

@@ -645,9 +645,18 @@ def test_a_class_that_only_one_group_has_cannot_be_tested_there() -> None:
 # ---- a batch
 
 
-def test_a_batch_names_its_parts() -> None:
-    batch = ClipBatch.of(
-        {"sound": torch.zeros(2, 3)}, {}, torch.tensor([0, 1]), torch.tensor([5, 9])
-    )
-    assert batch._fields == ("modalities", "lengths", "labels", "indices")
+def test_a_batch_names_its_parts_and_knows_who_has_a_classmate() -> None:
+    labels, indices = torch.tensor([0, 1, 0]), torch.tensor([5, 9, 2])
+    batch = ClipBatch.of({"sound": torch.zeros(3, 3)}, {"sound": labels}, labels, indices)
+    assert batch._fields == ("modalities", "lengths", "labels", "indices", "classmates")
     assert batch.modalities["sound"].shape == (3, 3)
+    assert batch.classmates.tolist() == [0, 2]
+
+
+def test_a_batch_moves_but_for_what_decides_shapes() -> None:
+    labels = torch.tensor([0, 1, 0])
+    batch = ClipBatch.of({"sound": torch.zeros(3, 3)}, {"sound": labels}, labels, labels)
+    moved = batch.to(torch.device("meta"))
+    parts = (moved.modalities["sound"], moved.labels, moved.indices)
+    assert {part.device.type for part in parts} == {"meta"}
+    assert {moved.lengths["sound"].device.type, moved.classmates.device.type} == {"cpu"}

@@ -122,6 +122,7 @@ def test_folder_holds_all_that_is_needed_to_judge_it(folder: Path, corpus: ClipC
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert files == {
         "best.json",
+        "blueprint.json",
         "best.safetensors",
         "checkpoint.pt",
         "config.json",
@@ -134,7 +135,6 @@ def test_folder_holds_all_that_is_needed_to_judge_it(folder: Path, corpus: ClipC
         "map/epoch_000.safetensors",
         "map/epoch_001.safetensors",
         "map/epoch_002.safetensors",
-        "models.json",
         "networks.safetensors",
         "result.json",
         "test.safetensors",
@@ -179,10 +179,10 @@ def test_history_has_the_terms_of_warm_up_and_distillation(folder: Path) -> None
 
 
 def test_the_result_can_be_had_again_from_the_folder(folder: Path, corpus: ClipCorpus) -> None:
-    recogniser, result = kit.runs.load(folder), read(folder / "result.json")
-    assert not any(module.training for module in recogniser.method.networks.modules())
-    assert recogniser.scores(corpus.validation) == pytest.approx(result["validation"])
-    test, gallery = (recogniser.answers(split) for split in (corpus.test, corpus.train))
+    classifier, result = kit.runs.load(folder), read(folder / "result.json")
+    assert not any(module.training for module in classifier.method.networks.modules())
+    assert classifier.scores(corpus.validation) == pytest.approx(result["validation"])
+    test, gallery = (classifier.answers(split) for split in (corpus.test, corpus.train))
     for model in ("student", "teacher"):
         scores = evaluate_classification(test[model].logits, corpus.test.labels)
         assert result["test"][f"{model} top-1"] == scores.top1
@@ -286,48 +286,48 @@ def test_clips_unlike_those_that_were_learnt_are_refused(
 
 
 def test_arrays_of_which_no_class_is_known_are_named(folder: Path, corpus: ClipCorpus) -> None:
-    recogniser = kit.runs.load(folder)
+    classifier = kit.runs.load(folder)
     seen = corpus.test.modality("seen")
-    assert recogniser.predict({"seen": seen}) == recogniser.predict(corpus.test)
+    assert classifier.predict({"seen": seen}) == classifier.predict(corpus.test)
     with pytest.raises(
         ValueError, match=r"^predict: expected Clips, or arrays by modality, got nd"
     ):
-        recogniser.predict(seen)
+        classifier.predict(seen)
     with pytest.raises(ValueError, match=r"^Clips: "):
-        recogniser.predict({})
+        classifier.predict({})
 
 
 def test_sequences_that_happen_to_be_of_one_length_are_answered(
     folder: Path, corpus: ClipCorpus
 ) -> None:
-    recogniser, (row, *_) = (
+    classifier, (row, *_) = (
         kit.runs.load(folder),
         np.flatnonzero(corpus.test.modality("told").lengths == 2),
     )
     one = corpus.test.take([row])
     stacked = {**one.modalities, "told": one.modality("told")[0][None]}
-    again = recogniser.answers(Clips("one", one.ids, one.labels, stacked))["teacher"]
-    torch.testing.assert_close(again.logits, recogniser.answers(one)["teacher"].logits)
+    again = classifier.answers(Clips("one", one.ids, one.labels, stacked))["teacher"]
+    torch.testing.assert_close(again.logits, classifier.answers(one)["teacher"].logits)
 
 
 def test_the_student_recognises_with_the_target_modality_alone(
     folder: Path, corpus: ClipCorpus
 ) -> None:
-    recogniser, test = kit.runs.load(folder), corpus.test
+    classifier, test = kit.runs.load(folder), corpus.test
     alone = Clips(
         "new", [f"new {i}" for i in test.ids], test.labels, {"seen": test.modality("seen")}
     )
-    said = recogniser.answers(test)["student"].logits.argmax(1)
-    predicted = recogniser.predict(alone)
-    assert predicted == recogniser.predict(test) == [CLASSES[label] for label in said.tolist()]
-    (found,) = recogniser.answers(alone, ["student"]).values()
-    torch.testing.assert_close(found.logits, recogniser.answers(test)["student"].logits)
+    said = classifier.answers(test)["student"].logits.argmax(1)
+    predicted = classifier.predict(alone)
+    assert predicted == classifier.predict(test) == [CLASSES[label] for label in said.tolist()]
+    (found,) = classifier.answers(alone, ["student"]).values()
+    torch.testing.assert_close(found.logits, classifier.answers(test)["student"].logits)
     with pytest.raises(ValueError, match=r"split 'new' has no modality 'heard', only seen$"):
-        recogniser.answers(alone)
+        classifier.answers(alone)
     with pytest.raises(
         ValueError, match=r"^answers: expected models among student, teacher, got n"
     ):
-        recogniser.answers(alone, ["nobody"])
+        classifier.answers(alone, ["nobody"])
 
 
 def test_probabilities_are_means_over_windows() -> None:
@@ -454,13 +454,13 @@ def test_a_model_alone_is_trained_tested_and_used(
     assert result["validation"].keys() == scores
     assert result["test"].keys() == scores | {f"{trained} R@1", f"{trained} R@5"}
     assert result["best"]["by"] == f"{trained} top-1"
-    recogniser = kit.runs.load(out)
-    assert recogniser.scores(corpus.validation) == pytest.approx(result["validation"])
+    classifier = kit.runs.load(out)
+    assert classifier.scores(corpus.validation) == pytest.approx(result["validation"])
     needed = {**inputs["target"], **inputs["auxiliary"]}
     given = {name: corpus.test.modality(name) for name in needed}
     alone = Clips("new", corpus.test.ids, corpus.test.labels, given)
     said = read_test(out).probabilities[trained].argmax(1)
-    assert recogniser.predict(alone) == [CLASSES[label] for label in said.tolist()]
+    assert classifier.predict(alone) == [CLASSES[label] for label in said.tolist()]
     assert {path.name for path in out.glob("extractors/*")} == extractors
     with pytest.raises(ValueError, match=r"^read_map_frames: .* holds no features of an epoch$"):
         read_map(out)
@@ -494,12 +494,12 @@ def test_a_student_of_a_frozen_teacher_is_used_without_its_teachers_folder(
     config = replace(ablations(TINY)["with fixed teacher"], epochs=2)
     out = exhausted(corpus, config, tmp_path / "run", auxiliary={}, teacher_run=gone)
     shutil.rmtree(gone)
-    recogniser = kit.runs.load(out)
-    assert recogniser.scores(corpus.test)["teacher top-1"] == pytest.approx(
+    classifier = kit.runs.load(out)
+    assert classifier.scores(corpus.test)["teacher top-1"] == pytest.approx(
         read(out / "result.json")["test"]["teacher top-1"]
     )
     seen = {"seen": corpus.test.modality("seen")}
-    assert recogniser.predict(Clips("new", corpus.test.ids, corpus.test.labels, seen))
+    assert classifier.predict(Clips("new", corpus.test.ids, corpus.test.labels, seen))
 
 
 def test_another_teacher_is_another_run(teacher: Path, corpus: ClipCorpus, tmp_path: Path) -> None:
@@ -532,9 +532,9 @@ def test_an_extractor_that_was_trained_alone_goes_in_fixed(
     more = exhausted(corpus, replace(TINY, epochs=2), tmp_path / "more", auxiliary=trained)
     assert not same(load_file(more / "extractors" / "told.safetensors"), load_file(file))
     shutil.rmtree(first)  # the run holds all its networks itself
-    recogniser = kit.runs.load(out)
+    classifier = kit.runs.load(out)
     expected = read(out / "result.json")["validation"]
-    assert recogniser.scores(corpus.validation) == pytest.approx(expected)
+    assert classifier.scores(corpus.validation) == pytest.approx(expected)
 
 
 def test_a_run_says_what_it_loaded_and_what_it_left_over(
@@ -583,7 +583,7 @@ def test_a_student_begins_alike_with_a_frozen_teacher_and_without(
         began.append({name: value.clone() for name, value in extractor.items()})
         raise InterruptedError
 
-    monkeypatch.setattr("kit.distillation.run.fit", note)
+    monkeypatch.setattr("kit.experiment.fit", note)
     fixed = replace(TINY, teacher="frozen", auxiliary_information_weight=0.0)
     online: dict[str, Any] = {"auxiliary": HEARD}
     for config, how in ((TINY, online), (fixed, {"auxiliary": {}, "teacher_run": teacher})):
@@ -640,8 +640,8 @@ def test_any_modalities_are_target_and_auxiliary(
     if "target_head.weight" in state:
         assert state["target_head.weight"].shape == (8, width)
     test = {name: corpus.test.modality(name) for name in target}
-    recogniser = kit.runs.load(out)
-    student = recogniser.answers(
+    classifier = kit.runs.load(out)
+    student = classifier.answers(
         Clips("new", corpus.test.ids, corpus.test.labels, test), ["student"]
     )
     torch.testing.assert_close(student["student"].features, read_test(out).features["student"])
@@ -672,15 +672,15 @@ def test_long_videos_come_in_windows(tmp_path: Path) -> None:
     corpus = lights()
     config = replace(TINY, epochs=2, batch_size=4)
     out = exhausted(corpus, config, tmp_path / "run", **FILMED)
-    recogniser = kit.runs.load(out)
-    assert recogniser.target["seen"].crop == CROP
-    said = recogniser.answers(corpus.test, ["student"])["student"]
+    classifier = kit.runs.load(out)
+    assert classifier.blueprint.target["seen"].crop == CROP
+    said = classifier.answers(corpus.test, ["student"])["student"]
     frames = [len(corpus.test.modality("seen")[row]) for row in range(len(corpus.test))]
     windows = [max(1, count // 2) for count in frames]
     assert max(windows) > 1
     assert said.clips.tolist() == [row for row, count in enumerate(windows) for _ in range(count)]
     assert said.features.shape == (len(corpus.test), 8)
-    network = recogniser.method.networks
+    network = classifier.method.networks
     with torch.no_grad():
         for row in range(len(corpus.test)):
             clip = CROP.evaluation(corpus.test.modality("seen")[row])
@@ -909,9 +909,7 @@ def test_student_and_frozen_teacher_cut_a_video_in_one_way(tmp_path: Path) -> No
     teacher = exhausted(corpus, TeacherAlone.like(one), tmp_path / "teacher", **FILMED)
     config = ablations(one)["with fixed teacher"]
     longer = {"seen": ClipInput("small_video", crop=replace(CROP, frames=3))}
-    message = (
-        r"^train: student and frozen teacher must crop 'seen' alike, got VideoCrop\(frames=3, "
-    )
+    message = r"^train: student and frozen teacher must crop 'seen' alike, got VideoCrop\(frames=3"
     for target in (longer, {"seen": ClipInput("small_video")}):
         with pytest.raises(
             ValueError, match=message if target is longer else "alike, got None and"

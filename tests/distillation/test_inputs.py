@@ -16,17 +16,8 @@ from torch import Tensor, nn
 from kit.data.clips import ClipBatch
 from kit.data.crops import VideoCrop
 from kit.data.ragged import Ragged
-from kit.distillation.inputs import (
-    CLIP_ENCODERS,
-    ClipEncoder,
-    ClipInput,
-    ClipKind,
-    clip_encoders,
-    crops,
-    encode,
-    feature_dims,
-    shifts,
-)
+from kit.distillation.inputs import CLIP_ENCODERS, ClipInput, ClipKind, crops, shifts
+from kit.distillation.networks import ClipEncoder, clip_encoders, encode, feature_dims
 from kit.encoders.audio import CNN14
 
 # A clip that each encoder takes, small but not too small for its poolings.
@@ -45,7 +36,9 @@ SMALL = [name for name in SHAPES if name not in ("r2plus1d_18", "cnn14", "panns_
 def encoder(name: str = "identity", *, dim: int = 6, **asked: Any) -> ClipEncoder:
     torch.manual_seed(0)
     ragged = CLIP_ENCODERS[name].ragged
-    return ClipEncoder(ClipInput(name, **asked), SHAPES[name], ragged=ragged, dim=dim)
+    one = ClipEncoder(ClipInput(name, **asked), SHAPES[name], ragged=ragged, dim=dim)
+    one.load()
+    return one
 
 
 def inputs(name: str, clips: int = 3, seed: int = 0) -> tuple[Tensor, ...]:
@@ -96,8 +89,8 @@ def weights(name: str, folder: Path) -> str:
             r"^ClipInput: an identity has no weights, got 'w\.pt'$",
         ),
         (
-            {"encoder": "small_audio", "fixed": True},
-            r"^ClipInput: a fixed small_audio needs weights; from scratch it knows nothing$",
+            {"encoder": "small_audio", "frozen": True},
+            r"^ClipInput: a frozen small_audio needs weights; from scratch it knows nothing$",
         ),
         (
             {"encoder": "small_audio", "crop": VideoCrop()},
@@ -148,7 +141,7 @@ def test_a_weights_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"^ClipInput: cannot read .*none\.pt: No such file"):
         asked.facts()
     with pytest.raises(ValueError, match=r"read_weights: expected a weights file at .*none\.pt"):
-        ClipEncoder(asked, (7,), ragged=True, dim=6)
+        ClipEncoder(asked, (7,), ragged=True, dim=6).load()
 
 
 # ---- the network of a modality
@@ -304,11 +297,11 @@ def test_weights_come_from_their_file(name: str, tmp_path: Path) -> None:
 
 def test_weights_that_come_later_are_not_read() -> None:
     asked = ClipInput("lstm", weights="a hash and no file", frozen=True)
-    one = clip_encoders({"told": asked}, KINDS, dim=6, load=False)["told"]
+    one = clip_encoders({"told": asked}, KINDS, dim=6)["told"]
     assert one.asked == asked
     assert not any(parameter.requires_grad for parameter in one.parameters())
     with pytest.raises(ValueError, match=r"expected a weights file at a hash and no file"):
-        clip_encoders({"told": asked}, KINDS, dim=6)
+        one.load()
 
 
 @pytest.mark.parametrize(
@@ -321,17 +314,17 @@ def test_cnn14_has_the_activation_that_its_weights_were_trained_with(
     """Fixing one that was trained here changes no activation; PANNs' has its own."""
     asked = ClipInput(name, weights="file", frozen=fixed, scaling="none")
     with torch.device("meta"):
-        one = ClipEncoder(asked, (40, 64), ragged=False, dim=6, load=False)
+        one = ClipEncoder(asked, (40, 64), ragged=False, dim=6)
     used = {type(module) for module in one.modules() if isinstance(module, nn.ReLU | nn.LeakyReLU)}
     assert used == {activation}
 
 
 def test_published_weights_are_used_as_published(tmp_path: Path) -> None:
-    for asked in ({"fixed": True}, {"scaling": "none"}):
+    for asked in ({"frozen": True}, {"scaling": "none"}):
         with pytest.raises(
             ValueError,
             match=r"^ClipInput: panns_cnn14 is used as published: expected frozen=True and "
-            r"scaling='none', got fixed=(True and scaling='training'|False and scaling='none')$",
+            r"scaling='none', got frozen=(True and scaling='training'|False and scaling='none')$",
         ):
             ClipInput("panns_cnn14", weights="file", **asked)
     state = CNN14(32).state_dict()
@@ -340,7 +333,7 @@ def test_published_weights_are_used_as_published(tmp_path: Path) -> None:
     save_file(state, ours)
     with pytest.raises(
         ValueError,
-        match=r"^ClipEncoder: .*Cnn14_emb512\.pth holds PANNs' published weights; fixed, they are "
+        match=r"^ClipEncoder: .*Cnn14_emb512\.pth holds PANNs' published weights; frozen, they are "
         r"for encoder 'panns_cnn14', which has their ReLUs$",
     ):
         encoder("cnn14", weights=published, frozen=True)

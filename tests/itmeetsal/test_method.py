@@ -122,7 +122,7 @@ def test_defaults_are_the_papers() -> None:
         ),
         (
             {"batch_size": 0},
-            r"batch_size must be a whole number of at least 1, got 0",
+            r"batch_size must be a whole number of at least 2, got 0",
         ),
         (
             {"discriminator_every": True},
@@ -130,7 +130,7 @@ def test_defaults_are_the_papers() -> None:
         ),
         (
             {"batch_size": 1},
-            r"batch_size must be at least 2, one pair has no negatives",
+            r"batch_size must be a whole number of at least 2, got 1",
         ),
         ({"dropout": 1.0}, r"dropout must lie in \[0, 1\), got 1\.0"),
         ({"dropout": -0.1}, r"dropout must lie in \[0, 1\), got -0\.1"),

@@ -56,6 +56,7 @@ def test_folder_holds_all_that_is_needed_to_judge_it(folder: Path, corpus: Corpu
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert files == {
         "best.json",
+        "blueprint.json",
         "best.safetensors",
         "checkpoint.pt",
         "config.json",
@@ -63,14 +64,12 @@ def test_folder_holds_all_that_is_needed_to_judge_it(folder: Path, corpus: Corpu
         "done",
         "environment.json",
         "history.jsonl",
-        "images.json",
         "labels.json",
         "map/epoch_000.safetensors",
         "map/epoch_001.safetensors",
         "map/pairs.json",
         "result.json",
         "transform.json",
-        "vocabulary.json",
     }
     asked = read(folder / "config.json")["asked"]
     assert asked["config"]["dim"] == 16
@@ -93,7 +92,7 @@ def test_folder_says_with_what_it_was_made(folder: Path, corpus: Corpus) -> None
 def test_vocabulary_is_of_training_captions_alone(folder: Path, corpus: Corpus) -> None:
     counts = Counter(word for caption in corpus.train.captions for word in words(caption))
     known = {word for word, count in counts.items() if count >= 2}
-    assert set(read(folder / "vocabulary.json")) == known
+    assert set(read(folder / "blueprint.json")["vocabulary"]) == known
 
 
 def test_result_is_the_best_epochs_and_can_be_reproduced(folder: Path, corpus: Corpus) -> None:
