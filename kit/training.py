@@ -8,6 +8,7 @@ stop.
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar
@@ -190,18 +191,24 @@ def fit(
                 features = method.encode(batch)
             features = type(features)(*(part.float() for part in features))
             watched = progress.step % meter_every == 0
-            values: dict[str, Tensor] = {}
+            watch: dict[str, Tensor] = {}
             if watched:
                 with torch.no_grad():
-                    values |= method.meters(features, batch)
+                    watch |= method.meters(features, batch)
+            values: dict[str, float] = {}
             step = epoch * len(loader) + progress.step + 1
             for turn in turns:
-                if step % turn.every == 0:
-                    values |= _take(turn, features, batch, shares=watched, where=(epoch, step))
+                if step % turn.every:
+                    continue
+                terms = turn.terms(features, batch)
+                values |= _finite(terms, turn.name, epoch, step)
+                if watched and len(terms) > 1:
+                    watch |= _gradient_shares(terms, features)
+                _descend(turn, terms)
             method.end_step(epoch, features, batch)
-            numbers = _numbers(values)
-            progress = progress.after(numbers)
-            yield Step(progress, numbers)
+            values |= _numbers(watch)
+            progress = progress.after(values)
+            yield Step(progress, values)
         method.end_epoch(epoch)
         scores: dict[str, float] = {}
         if evaluate is not None:
@@ -213,33 +220,23 @@ def fit(
         yield Epoch(progress, epoch, means, scores, alarms)
 
 
-def _take(
-    turn: Turn[Features, Any],
-    features: Features,
-    batch: Any,
-    *,
-    shares: bool,
-    where: tuple[int, int],
-) -> dict[str, Tensor]:
-    """Descend the sum of a turn's terms with what its optimizer holds."""
-    terms = turn.terms(features, batch)
-    if not terms:
-        return {}
-    finite = torch.stack([term.detach() for term in terms.values()]).isfinite().tolist()
-    for (name, term), fine in zip(terms.items(), finite, strict=True):
-        if not fine:
-            epoch, step = where
+def _finite(terms: Mapping[str, Tensor], turn: str, epoch: int, step: int) -> dict[str, float]:
+    """Terms as numbers, before anything moves by them: the one wait for a GPU in a turn."""
+    numbers = _numbers(terms)
+    for name, number in numbers.items():
+        if not math.isfinite(number):
             raise FloatingPointError(
-                f"fit: term {name!r} of turn {turn.name!r} is {term.item()} "
-                f"at epoch {epoch}, step {step}"
+                f"fit: term {name!r} of turn {turn!r} is {number} at epoch {epoch}, step {step}"
             )
-    values = {name: term.detach() for name, term in terms.items()}
-    if shares and len(terms) > 1:
-        values |= _gradient_shares(terms, features)
-    turn.optimizer.zero_grad()
-    torch.stack(list(terms.values())).sum().backward(inputs=turn.parameters)
-    turn.optimizer.step()
-    return values
+    return numbers
+
+
+def _descend(turn: Turn[Features, Any], terms: Mapping[str, Tensor]) -> None:
+    """Descend the sum of a turn's terms with what its optimizer holds."""
+    if terms:
+        turn.optimizer.zero_grad()
+        torch.stack(list(terms.values())).sum().backward(inputs=turn.parameters)
+        turn.optimizer.step()
 
 
 def _gradient_shares(

@@ -443,14 +443,12 @@ def _pair_loss(logits: Tensor, same: Tensor) -> Tensor:
     """
     log_h = F.log_softmax(logits, dim=1)
     h = log_h.exp()
-    large = h > 0.5  # at most one in a row, and in few rows
-    log_not = torch.log1p(-h.masked_fill(large, 0))
-    rows, columns = large.nonzero(as_tuple=True)
-    if len(rows):
-        lowest = torch.finfo(logits.dtype).min / 4
-        others = logits[rows].masked_fill(large[rows], lowest).logsumexp(1)
-        all_of_row = logits[rows].logsumexp(1)
-        log_not = log_not.index_put((rows, columns), others - all_of_row)
+    large = h > 0.5  # at most one in a row
+    lowest = torch.finfo(logits.dtype).min / 4
+    others = logits.masked_fill(large, lowest).logsumexp(1, keepdim=True)
+    log_not = torch.where(
+        large, others - logits.logsumexp(1, keepdim=True), torch.log1p(-h.masked_fill(large, 0))
+    )
     return -torch.where(same, log_h, log_not)
 
 
