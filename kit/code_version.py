@@ -85,7 +85,8 @@ def _read(source: str, known: Mapping[str, Any]) -> tuple[str, list[Any]]:
                 field[:] = [one for one in field if not _is_words(one)]
         if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
             node.exc = node.exc.func
-        elif isinstance(node, ast.Import):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
             named += [alias.name for alias in node.names if _in_kit(alias.name)]
         elif isinstance(node, ast.ImportFrom) and _in_kit(str(node.module)):
             named += [f"{node.module}.{alias.name}" for alias in node.names]
