@@ -15,7 +15,6 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 
-@functools.cache  # the code that runs is what was imported, whatever is edited since
 def code_version(*roots: str | type) -> str:
     """A hash of the code that a run passes through: the roots and all of kit that they import.
 
@@ -33,6 +32,11 @@ def code_version(*roots: str | type) -> str:
         ValueError: a class whose source is not known.
 
     """
+    return _version(roots)
+
+
+@functools.cache  # the code that runs is what was imported, whatever is edited since
+def _version(roots: tuple[str | type, ...]) -> str:
     waiting: list[Any] = list(roots)
     for root in roots:
         if isinstance(root, str):

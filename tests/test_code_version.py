@@ -15,10 +15,10 @@ import pytest
 from toy_method import ToyMethod
 
 import kit
-from kit.code_version import code_version
+from kit.code_version import _version, code_version
 
 PAIRS = ("kit.itmeetsal.method", "kit.retrieval.run")
-CLIPS = ("kit.amid.method", "kit.distillation.run")
+CLIPS = ("kit.amid.config", "kit.distillation.run")
 
 
 _read = sys.modules["kit.code_version"]._read  # type: ignore[attr-defined]
@@ -38,7 +38,7 @@ class Copy:
         self.root = root
 
     def version(self, *roots: str | type) -> str:
-        return code_version.__wrapped__(*roots)
+        return _version.__wrapped__(roots)
 
     def edit(self, file: str, old: str, new: str) -> None:
         path = self.root / file
@@ -161,9 +161,9 @@ def test_it_counts_what_a_run_passes_through(
 def test_it_is_taken_once_a_process_and_does_not_depend_on_the_order() -> None:
     assert code_version(*PAIRS) == code_version(*PAIRS[::-1])
     assert code_version(*PAIRS) != code_version(*CLIPS)
-    hits = code_version.cache_info().hits
+    hits = _version.cache_info().hits
     code_version(*PAIRS)
-    assert code_version.cache_info().hits == hits + 1
+    assert _version.cache_info().hits == hits + 1
 
 
 def test_a_module_beside_kit_counts_with_its_file_and_what_it_imports(

@@ -532,3 +532,16 @@ def test_a_folder_of_an_earlier_version_is_refused(module: str, tmp_path: Path) 
         ):
             call() if call else kit.runs.load(tmp_path)
     assert (tmp_path / "done").read_text() == ""
+
+
+# ---- killed at any moment
+
+
+@pytest.mark.parametrize("method", ["itmeetsal", "amid"])
+def test_trainings_killed_at_random_moments_end_bit_identical(method: str, tmp_path: Path) -> None:
+    script = Path(__file__).parent / "kill_runs.py"
+    command = [sys.executable, str(script), str(tmp_path), "--method", method, "--times", "5"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "5 kills in" in done.stdout
+    assert "0 different, 0 stuck" in done.stdout
