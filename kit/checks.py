@@ -132,6 +132,23 @@ def check_choice(function: str, *, among: tuple[str, ...], **values: str) -> Non
             raise ValueError(f"{function}: {name} must be {known}, got {value!r}")
 
 
+def check_name(function: str, **names: str) -> None:
+    """Refuse what cannot be part of a file's name: of a modality, a split, a class.
+
+    >>> check_name("f", modality="../sound")
+    Traceback (most recent call last):
+    ValueError: f: modality must fit into a file's name, 1 to 100 bytes without slashes, '..', \
+control characters or a dot in front, got '../sound'
+    """
+    for what, name in names.items():
+        short = isinstance(name, str) and 0 < len(name.encode(errors="replace")) <= 100
+        if not short or name[0] == "." or ".." in name or min(name) < " " or set(name) & set("/\\"):
+            raise ValueError(
+                f"{function}: {what} must fit into a file's name, 1 to 100 bytes without slashes, "
+                f"'..', control characters or a dot in front, got {name!r}"
+            )
+
+
 def some(things: Sequence[object], most: int = 5) -> str:
     """The first few of a list, for a message.
 

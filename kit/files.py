@@ -1,4 +1,9 @@
-"""Files that are whole or not there: written beside their place, then moved into it."""
+"""Files that are whole or not there: written beside their place, then moved into it.
+
+That holds when the power fails too: contents are on the disk before the move, the move before
+`atomic` returns. It costs some 10 ms a file on an ordinary disk, which a run pays a few times an
+epoch.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +27,22 @@ def atomic(path: Path) -> Iterator[Path]:
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield part
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
         os.replace(part, path)
+        _flush_folder(path.parent)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Have the disk know a folder's names; Windows and some network disks cannot be asked to."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def write_json(path: Path, value: Json) -> None:
@@ -34,8 +52,17 @@ def write_json(path: Path, value: Json) -> None:
 
 
 def read_json(path: Path) -> Json:
-    """What `write_json` wrote."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """What `write_json` wrote.
+
+    Raises:
+        ValueError: contents that are not JSON.
+        OSError: no such file, or one that cannot be read.
+
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"read_json: {path} is damaged, put a copy back: {error}") from None
 
 
 def file_hash(asked_by: str, path: Path | str) -> str:
@@ -63,7 +90,8 @@ def locked(asked_by: str, folder: Path) -> Iterator[None]:
         RuntimeError: somebody else holds it; it begins with `asked_by`.
 
     """
-    lock = FileLock(folder / "lock", blocking=False)
+    # Not of one thread: a generator that holds it may be closed by another.
+    lock = FileLock(folder / "lock", blocking=False, thread_local=False)
     try:
         lock.acquire()
     except Timeout:
@@ -71,4 +99,6 @@ def locked(asked_by: str, folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        with contextlib.suppress(OSError):  # Windows keeps an open file
+            (folder / "lock").unlink()  # while held: whoever opened it meanwhile looks again
         lock.release()

@@ -1,22 +1,22 @@
 """The run folder: what a training run leaves behind, and how a killed one goes on.
 
-    config.json         what was asked for: method, numbers, corpus, seed; and a hash of it
+    config.json         the settings: method, numbers, corpus, seed, code; and a hash of them
     environment.json    versions, device, git revision
     history.jsonl       a line per step and per epoch
-    checkpoint.pt       networks, optimizers, progress, random states: the last consistent moment
+    checkpoint.pt       networks, optimizers, progress, random states: the last consistent moment;
+                        hashes of what the run had written by then; at its end, its own
     best.safetensors    the networks of the epoch that did best on validation
-    result.json, done   what came out; there only when the run is finished
-    lock                host and process that write here now
+    result.json, done   what came out, and every file's hash; there only when the run is finished
+    lock                held by the process that writes here now
 
-Every file is written beside its place and moved there, so a killed run leaves no half file. The
-package that wrote a folder adds what it needs to be used again (vocabulary, transform), and `load`
-asks that package to restore it.
+Every file is written beside its place and moved there, so a killed run leaves no half file; what is
+damaged or lost later is refused by name. The room that wrote a folder adds what it needs to be used
+again (vocabulary, transform), and `load` asks that room to restore it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import importlib
 import json
@@ -24,39 +24,26 @@ import os
 import platform
 import random
 import signal
-import socket
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from kit.files import atomic, read_json, write_json
+from kit.files import atomic, file_hash, locked, read_json, write_json
 from kit.training import Epoch, Method, Progress, Record
 
 Json = Any
 
-
-def seed_everything(seed: int) -> None:
-    """Seed python, numpy and torch (every device)."""
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
-
-
-def dotted_name(kind: type) -> str:
-    """Module and name of a class, such as a configuration's: how a folder names its method."""
-    return f"{kind.__module__}.{kind.__qualname__}"
-
-
-# What each method of the kit is used again by; others are restored by whoever defined them.
+# Configurations whose runs `load` uses again, and the module whose `restore` does it.
 RESTORED_BY = {
     "kit.itmeetsal.method.ITMeetsALConfig": "kit.retrieval.run",
     "kit.amid.config.AMIDConfig": "kit.distillation.classifier",
@@ -66,17 +53,16 @@ RESTORED_BY = {
 }
 
 
-@functools.cache  # the code that runs is what was imported, whatever is edited since
-def code_version(*packages: str) -> str:
-    """A hash of the source of the rooms that decide a result, and of the packages named."""
-    root = Path(__file__).parent
-    digest = hashlib.sha256()
-    rooms = ["data", "encoders", "metrics", "retrieval", "distillation", *packages]
-    sources = [path for room in rooms for path in (root / room).rglob("*.py")]
-    sources += [root / f"{name}.py" for name in ("checks", "information", "training", "runs")]
-    for path in sorted(sources):
-        digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
-    return digest.hexdigest()[:16]
+def dotted_name(kind: type) -> str:
+    """Module and name of a class, such as a configuration's: how a folder names its method."""
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def seed_everything(seed: int) -> None:
+    """Seed python, numpy and torch (every device)."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
 
 
 def environment(device: torch.device) -> dict[str, Json]:
@@ -107,30 +93,48 @@ class Run:
 
     folder: Path
     finished: bool
+    # The best epoch so far, and the hashes of the files that are not written again.
+    _written: dict[str, Json] = field(default_factory=lambda: {"best": None, "files": {}})
 
     @property
     def result(self) -> dict[str, Json]:
         """What came out of a finished run."""
+        _check_finished("result", self.folder, "result.json")
         result: dict[str, Json] = read_json(self.folder / "result.json")
         return result
 
     def resume(self, method: Method[Any, Any]) -> Progress:
-        """Put the last checkpoint into `method` and the random states; say where to go on."""
-        path = self.folder / "checkpoint.pt"
-        if not path.exists():
-            for left in ("history.jsonl", "best.json", "best.safetensors"):
-                (self.folder / left).unlink(missing_ok=True)
+        """Put the last checkpoint into `method` and the random states; say where to go on.
+
+        Raises:
+            ValueError: the checkpoint, or what the run had written before it, is damaged or gone.
+
+        """
+        if not (self.folder / "checkpoint.pt").exists():
+            for pattern in ("history.jsonl", "best.*", "map/epoch_*"):
+                for left in self.folder.glob(pattern):
+                    left.unlink()
             return Progress()
+        state = _read_checkpoint("resume", self.folder)
+        progress = Progress(**state["progress"])
+        self._written.update(state["written"])
+        if best := self._written["best"]:
+            if (progress.epoch, progress.step) == (best["epoch"] + 1, 0):
+                with self._best(state["networks"]):
+                    pass  # a run killed after this checkpoint may not have come to them
+            write_json(self.folder / "best.json", best)
+        _check_files("resume", self.folder, "checkpoint.pt", self._written["files"])
+        history, size = self.folder / "history.jsonl", self._written["history"]["size"]
+        there = history.read_bytes()[:size] if history.exists() else b""
+        if hashlib.sha256(there).hexdigest() != self._written["history"]["sha256"]:
+            raise _damaged("resume", history, self.folder)
+        os.truncate(history, size)  # what came after the checkpoint will be written again
         device = next(method.networks.parameters()).device
-        state = torch.load(path, map_location="cpu", weights_only=True)
         method.networks.load_state_dict(state["networks"])
         for name, optimizer in method.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
         _set_random_state(state["random"], device)
-        # What the killed run wrote after its last checkpoint will be written again.
-        with (self.folder / "history.jsonl").open("r+b") as history:
-            history.truncate(state["history_bytes"])
-        return Progress(**state["progress"])
+        return progress
 
     def keep(
         self,
@@ -146,127 +150,183 @@ class Run:
             method: what is being trained.
             records: what `kit.training.fit` yields.
             better: name of the validation score that chooses the best epoch; larger is better.
-            at_epoch: writes what else the run keeps of an epoch.
+            at_epoch: writes what else the run keeps of an epoch, as `map/epoch_NNN.*`.
 
         An interrupt (Ctrl-C, the notebook's stop button, SIGTERM) is answered at the next step's
         end: a checkpoint is written, then KeyboardInterrupt is raised.
 
         """
-        history_path, began = self.folder / "history.jsonl", time.perf_counter()
-        with history_path.open("ab") as history, _deferred_interrupts() as interrupted:
+        path, began = self.folder / "history.jsonl", time.perf_counter()
+        with path.open("ab") as history, _deferred_interrupts() as interrupted:
+            digest = hashlib.sha256(path.read_bytes())
             for record in records:
                 line = _line(record)
                 if isinstance(record, Epoch):
                     line["seconds"] = round(time.perf_counter() - began, 3)
                     began = time.perf_counter()
-                history.write(json.dumps(line).encode() + b"\n")
+                text = json.dumps(line).encode() + b"\n"
+                history.write(text)
+                digest.update(text)
+                saving = isinstance(record, Epoch) or interrupted.is_set()
+                if saving:
+                    history.flush()
+                    os.fsync(history.fileno())
+                    size = history.tell()
+                    self._written["history"] = {"size": size, "sha256": digest.hexdigest()}
                 if isinstance(record, Epoch):
                     if at_epoch is not None:
                         at_epoch(record)
-                    self._keep_best(method, record, better)
-                if isinstance(record, Epoch) or interrupted.is_set():
-                    history.flush()
-                    self._checkpoint(method, record.progress, history.tell())
-                if interrupted.is_set():
+                    self._keep_epoch(method, record, better)
+                elif saving:
+                    self._checkpoint(method, record.progress)
+                if saving and interrupted.is_set():
                     raise KeyboardInterrupt(
                         f"stopped; {self.folder} goes on from here when run again"
                     )
                 yield record
 
-    def _checkpoint(self, method: Method[Any, Any], progress: Progress, history: int) -> None:
+    def _keep_epoch(self, method: Method[Any, Any], record: Epoch, better: str) -> None:
+        for path in self.folder.glob(f"map/epoch_{record.epoch:03d}.*"):
+            self._written["files"][f"map/{path.name}"] = file_hash("keep", path)
+        best = (self._written["best"] or {"score": float("-inf")})["score"]
+        with contextlib.ExitStack() as last:
+            if record.scores and (score := record.scores[better]) > best:
+                self._written["best"] = {"epoch": record.epoch, "score": score, "by": better}
+                last.enter_context(self._best(method.networks.state_dict()))
+            self._checkpoint(method, record.progress)
+
+    @contextlib.contextmanager
+    def _best(self, networks: Mapping[str, Tensor]) -> Iterator[None]:
+        """Write the best networks; they come into place once a checkpoint knows of them."""
+        with atomic(self.folder / "best.safetensors") as part:
+            save_file({name: value.contiguous() for name, value in networks.items()}, part)
+            self._written["files"]["best.safetensors"] = file_hash("keep", part)
+            yield
+        write_json(self.folder / "best.json", self._written["best"])
+
+    def _checkpoint(self, method: Method[Any, Any], progress: Progress) -> None:
         device = next(method.networks.parameters()).device
         state = {
             "networks": method.networks.state_dict(),
             "optimizers": {name: o.state_dict() for name, o in method.optimizers.items()},
             "progress": asdict(progress),
             "random": _random_state(device),
-            "history_bytes": history,
+            "written": self._written,
         }
         with atomic(self.folder / "checkpoint.pt") as part:
             torch.save(state, part)
-
-    def _keep_best(self, method: Method[Any, Any], record: Epoch, better: str) -> None:
-        path = self.folder / "best.json"
-        best = read_json(path)["score"] if path.exists() else float("-inf")
-        # A run killed before its checkpoint meets its own best again: it is there already.
-        if record.scores and record.scores[better] > best:
-            tensors = {k: v.contiguous() for k, v in method.networks.state_dict().items()}
-            with atomic(self.folder / "best.safetensors") as part:
-                save_file(tensors, part)
-            write_json(path, {"epoch": record.epoch, "score": record.scores[better], "by": better})
+            with part.open("rb+") as file:  # torch reads up to here, and checks nothing
+                file.write(hashlib.file_digest(file, "sha256").digest())
 
     def finish(self, result: Mapping[str, Json]) -> None:
-        """Write what came out, then the mark that the run is done."""
+        """Write what came out, then the mark that the run is done, with every file's hash."""
+        passing = {"lock", "checkpoint.pt", "features"}  # a cache's folder, which may go
         write_json(self.folder / "result.json", dict(result))
-        write_json(self.folder / "done", {"at": time.strftime("%Y-%m-%d %H:%M:%S")})
+        hashes = {
+            path.relative_to(self.folder).as_posix(): file_hash("finish", path)
+            for path in sorted(self.folder.rglob("*"))
+            if path.is_file() and not passing & {path.name, path.parent.name}
+        }
+        write_json(self.folder / "done", hashes)
+
+
+def _read_checkpoint(function: str, folder: Path) -> Json:
+    path = folder / "checkpoint.pt"
+    content = np.fromfile(path, np.uint8).data
+    if hashlib.sha256(content[:-32]).digest() != content[-32:]:
+        raise _damaged(function, path, folder)
+    return torch.load(path, map_location="cpu", weights_only=True)
 
 
 @contextlib.contextmanager
-def open_run(folder: Path | str, asked: Mapping[str, Json]) -> Iterator[Run]:
-    """Open a run folder: new, to be continued, or finished with exactly what is asked for.
+def open_run(folder: Path | str, settings: Mapping[str, Json]) -> Iterator[Run]:
+    """Open a run folder: new, to be continued, or finished with exactly these settings.
 
     A folder in which nothing was trained yet, since what was asked for failed at once, is new.
 
     Args:
         folder: where it is or shall be.
-        asked: plain facts that decide the result: method, config, data fingerprint, seed, code
+        settings: plain facts that decide the result: method, config, data fingerprint, seed, code
             version.
 
     Raises:
-        ValueError: the folder holds another run (the differing facts are named), or something else.
+        ValueError: the folder holds another run (the differing facts are named), one of an earlier
+            version of the kit, a finished one with damaged files, or something else.
         RuntimeError: another process is writing there.
 
     """
     folder = Path(folder).resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    facts = json.loads(json.dumps(dict(asked)))
-    config = folder / "config.json"
-    if config.exists():
-        there = read_json(config)["asked"]
+    facts = json.loads(json.dumps(dict(settings)))
+    _check_owner(folder, facts)  # a stranger's folder does not even get a lock
+    if (folder / "done").exists():
+        _check_finished("open_run", folder)
+        yield Run(folder, finished=True)
+        return
+    with locked("open_run", folder):
+        for part in folder.rglob(".*.part"):  # of a write that was killed
+            part.unlink()
+        _check_owner(folder, facts)  # who had the lock until now may have written
+        write_json(folder / "config.json", {"hash": _hash(facts), "settings": facts})
+        yield Run(folder, finished=(folder / "done").exists())
+
+
+def _check_owner(folder: Path, facts: Mapping[str, Json]) -> None:
+    """Refuse a folder that is neither new nor of a run with these settings."""
+    if (folder / "config.json").exists():
+        there = _settings("open_run", folder)
         trained = any((folder / name).exists() for name in ("checkpoint.pt", "done"))
         if there != facts and trained:
             raise ValueError(f"open_run: {folder} holds another run: {_difference(there, facts)}")
-    elif any(path.name != "lock" for path in folder.iterdir()):
+    elif any(path.name != "lock" and path.suffix != ".part" for path in folder.iterdir()):
         raise ValueError(f"open_run: {folder} is not empty and holds no config.json of a run")
-    if (folder / "done").exists():
-        yield Run(folder, finished=True)
-        return
-    with _locked(folder):
-        if not config.exists() or there != facts:
-            digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-            write_json(config, {"hash": digest[:16], "asked": facts})
-        yield Run(folder, finished=False)
 
 
 def load(folder: Path | str) -> Any:
     """The method of a run, ready to be used: for ITMeetsAL with `encode_images` and `encode_texts`.
 
-    The folder names the package that wrote it; that package restores it, in evaluation mode, with
-    the networks of the epoch that the run selected.
+    The folder names the configuration that was trained; the room that `RESTORED_BY` says restores
+    it, in evaluation mode, with the networks of the epoch that the run selected.
 
     Raises:
-        ValueError: a folder without a run, or one of another package.
+        ValueError: a folder without a run, one of an earlier version of the kit or of a method that
+            is not in it, damaged or missing files.
 
     """
     folder = Path(folder)
     if not (folder / "config.json").exists():
         raise ValueError(f"load: {folder} holds no config.json of a run")
-    name = read_json(folder / "config.json")["asked"].get("method", "")
-    if name not in RESTORED_BY:
+    method = str(_settings("load", folder).get("method"))
+    if method not in RESTORED_BY:
         raise ValueError(
-            f"load: {folder} was trained by {name!r}, which is not part of the kit; "
-            "`restore(folder, Config)` of the room that trained it uses it again"
+            f"load: {folder} was trained by {method!r}, which is not in kit; `restore(folder, "
+            "ConfigClass)` of the room that trained it, as kit.retrieval.run, uses it again"
         )
-    module, _, kind = name.rpartition(".")
-    config_type = getattr(importlib.import_module(module), kind)
-    return importlib.import_module(RESTORED_BY[name]).restore(folder, config_type)
+    if (folder / "done").exists():
+        _check_finished("load", folder)
+    elif (folder / "checkpoint.pt").exists():
+        written = _read_checkpoint("load", folder)["written"]
+        _check_files("load", folder, "checkpoint.pt", written["files"])
+    module, _, name = method.rpartition(".")
+    config_type = getattr(importlib.import_module(module), name)
+    return importlib.import_module(RESTORED_BY[method]).restore(folder, config_type)
 
 
 def read_history(folder: Path | str) -> list[dict[str, Json]]:
-    """The epochs of a run: epoch, means of terms and meters, scores, alarms."""
-    lines = (Path(folder) / "history.jsonl").read_text(encoding="utf-8").splitlines()
-    records = [json.loads(line) for line in lines]
-    return [record for record in records if record["kind"] == "epoch"]
+    """The epochs of a run: epoch, means of terms and meters, scores, alarms.
+
+    Raises:
+        ValueError: a history that is damaged or missing.
+
+    """
+    path = Path(folder) / "history.jsonl"
+    _check_finished("read_history", path.parent, path.name)
+    try:
+        whole = path.read_bytes().rpartition(b"\n")[0]  # the last line may be being written
+        records = [json.loads(line) for line in whole.splitlines()]
+        return [record for record in records if record["kind"] == "epoch"]
+    except (OSError, ValueError):
+        raise _damaged("read_history", path, path.parent) from None
 
 
 def read_map_frames(folder: Path | str) -> tuple[list[int], dict[str, Tensor]]:
@@ -276,29 +336,73 @@ def read_map_frames(folder: Path | str) -> tuple[list[int], dict[str, Tensor]]:
         the epochs' numbers, and each tensor by its name, (epochs, ...) stacked.
 
     Raises:
-        ValueError: a folder whose first epoch is not done.
+        ValueError: a folder whose first epoch is not done, a frame that is damaged or missing.
 
     """
-    files = {_epoch_of(file): file for file in (Path(folder) / "map").glob("epoch_*.safetensors")}
-    epochs = sorted(files)
+    folder = Path(folder)
+    _check_finished("read_map_frames", folder, "map/")
+    files = {int(f.stem[6:]): f for f in (folder / "map").glob("epoch_*.safetensors")}
+    epochs, frames = sorted(files), []
     if not files:
         raise ValueError(f"read_map_frames: {folder} holds no features of an epoch")
-    frames = [load_file(files[epoch]) for epoch in epochs]
+    for epoch in epochs:
+        try:
+            frames.append(load_file(files[epoch]))
+        except SafetensorError:
+            raise _damaged("read_map_frames", files[epoch], folder) from None
     stacked = {name: torch.stack([frame[name] for frame in frames]) for name in frames[0]}
     return epochs, stacked
 
 
-def _epoch_of(file: Path) -> int:
-    return int(file.stem.removeprefix("epoch_"))
+def _settings(function: str, folder: Path) -> Json:
+    """What a folder's config.json says was asked for."""
+    config = read_json(folder / "config.json")
+    if "asked" in config:
+        raise ValueError(
+            f"{function}: {folder} was written by an earlier version of the kit, and this one can "
+            "neither continue nor load it; train anew in another folder"
+        )
+    if _hash(config["settings"]) != config["hash"]:
+        raise _damaged(function, folder / "config.json", folder)
+    return config["settings"]
+
+
+def _hash(facts: Json) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _check_finished(function: str, folder: Path, start: str = "") -> None:
+    """Refuse a finished run whose files, those whose names begin with `start`, have changed."""
+    if (folder / "done").exists():
+        hashes = read_json(folder / "done").items()
+        _check_files(function, folder, "done", {n: h for n, h in hashes if n.startswith(start)})
+
+
+def _check_files(function: str, folder: Path, mark: str, hashes: dict[str, str]) -> None:
+    for name, expected in hashes.items():
+        if not (folder / name).is_file() or file_hash(function, folder / name) != expected:
+            raise _damaged(function, folder / name, folder, mark)
+
+
+def _damaged(function: str, path: Path, folder: Path, mark: str = "checkpoint.pt") -> ValueError:
+    """What is wrong and what can be done: nothing but a copy holds what came before a checkpoint.
+
+    Without `done`, a run goes on from its checkpoint and writes again what came after it.
+    """
+    found = "damaged: it is not what the run wrote" if path.exists() else "missing"
+    then = "go on from checkpoint.pt" if mark == "done" else "begin from the start"
+    return ValueError(
+        f"{function}: {path} is {found}; put a copy back, or delete {folder / mark} and train "
+        f"with the same settings to {then}, or start anew in another folder"
+    )
 
 
 def _line(record: Record) -> dict[str, Json]:
     if isinstance(record, Epoch):
         facts = {"epoch": record.epoch, "means": record.means, "scores": record.scores}
         return {"kind": "epoch", **facts, "alarms": list(record.alarms)}
-    return {"kind": "step", "epoch": record.progress.epoch, "step": record.progress.step} | {
-        "values": record.values
-    }
+    facts = {"epoch": record.progress.epoch, "step": record.progress.step}
+    return {"kind": "step", **facts, "values": record.values}
 
 
 def _difference(there: Mapping[str, Json], asked: Mapping[str, Json], path: str = "") -> str:
@@ -315,50 +419,14 @@ def _difference(there: Mapping[str, Json], asked: Mapping[str, Json], path: str 
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; one left by a process of this host that is gone is taken over."""
-    lock = folder / "lock"
-    mine = {"host": socket.gethostname(), "pid": os.getpid()}
-    with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
-        held = read_json(lock)
-        if held["host"] == mine["host"] and (held["pid"] == mine["pid"] or not _alive(held["pid"])):
-            lock.unlink(missing_ok=True)
-    try:
-        with lock.open("x", encoding="utf-8") as file:
-            json.dump(mine, file)
-    except FileExistsError:
-        raise RuntimeError(
-            f"open_run: {folder} is being written by {lock.read_text(encoding='utf-8')}; "
-            f"if that process is gone, delete {lock}"
-        ) from None
-    for part in folder.rglob(".*.part"):  # of a write that was killed
-        part.unlink(missing_ok=True)
-    try:
-        yield
-    finally:
-        lock.unlink(missing_ok=True)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-@contextlib.contextmanager
 def _deferred_interrupts() -> Iterator[threading.Event]:
     """Turn SIGINT and SIGTERM into a flag: within a step nothing consistent can be saved."""
     flag = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield flag
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in before:
-        signal.signal(number, lambda *_: flag.set())
+    stops = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda *_: flag.set()) for number in stops}
     try:
         yield flag
     finally:
@@ -368,27 +436,19 @@ def _deferred_interrupts() -> Iterator[threading.Event]:
 
 def _random_state(device: torch.device) -> dict[str, Json]:
     """The states of python, numpy and torch, as plain numbers and tensors (`weights_only`)."""
-    version, keys, position = random.getstate()
-    kind, words, place, has_gauss, gauss = np.random.get_state()
+    kind, words, *rest = np.random.get_state()
     return {
-        "python": (version, list(keys), position),
-        "numpy": (
-            str(kind),
-            torch.from_numpy(np.asarray(words, np.int64)),
-            place,
-            has_gauss,
-            gauss,
-        ),
+        "python": random.getstate(),
+        "numpy": (str(kind), torch.from_numpy(np.asarray(words, np.int64)), *rest),
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
     }
 
 
 def _set_random_state(state: Mapping[str, Json], device: torch.device) -> None:
-    version, keys, position = state["python"]
-    random.setstate((version, tuple(keys), position))
-    kind, words, place, has_gauss, gauss = state["numpy"]
-    np.random.set_state((kind, words.numpy().astype(np.uint32), place, has_gauss, gauss))
+    random.setstate(state["python"])
+    kind, words, *rest = state["numpy"]
+    np.random.set_state((kind, words.numpy().astype(np.uint32), *rest))
     torch.set_rng_state(state["torch"])
     if state["cuda"] is not None and device.type == "cuda":
         torch.cuda.set_rng_state(state["cuda"], device)

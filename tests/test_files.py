@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -38,3 +39,30 @@ def test_nobody_sees_a_half_written_file(tmp_path: Path) -> None:
         part.write_text("new")
         assert not path.exists()
     assert path.read_text() == "new"
+
+
+def test_what_is_not_json_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("{")
+    with pytest.raises(
+        ValueError, match=r"^read_json: .*a\.json is damaged, put a copy back: Expe"
+    ):
+        read_json(tmp_path / "a.json")
+
+
+def test_a_file_is_on_the_disk_before_it_is_moved_and_its_name_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = []
+
+    def fsync(descriptor: int) -> None:
+        events.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+
+    def replace(part: Path, path: Path) -> None:
+        events.append(f"to {path.name}")
+        part.rename(path)
+
+    monkeypatch.setattr("os.fsync", fsync)
+    monkeypatch.setattr("os.replace", replace)
+    with atomic(tmp_path / "a.txt") as part:
+        part.write_text("new")
+    assert events == [part.name, "to a.txt", tmp_path.name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import random
@@ -9,7 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,8 @@ from safetensors.torch import load_file, save_file
 from toy_method import ToyLoader, ToyMethod, same
 
 import kit.runs
+from kit.files import atomic
 from kit.runs import (
-    code_version,
     environment,
     open_run,
     read_history,
@@ -31,13 +32,15 @@ from kit.runs import (
 )
 from kit.training import Epoch, Record, fit
 
-ASKED = {"restored_by": "kit.nowhere", "config": {"dim": 8, "lr": 0.1}, "seed": 0}
+SETTINGS = {"method": "kit.nowhere.Config", "config": {"dim": 8, "lr": 0.1}, "seed": 0}
 SCORES = [1.0, 3.0, 3.0, 2.0]
 
 
-def toy_run(folder: Path, *, epochs: int = 4, asked: dict[str, Any] = ASKED) -> Iterator[Record]:
+def toy_run(
+    folder: Path, *, epochs: int = 4, settings: dict[str, Any] = SETTINGS
+) -> Iterator[Record]:
     """Train the toy in `folder`; validation scores by epoch are SCORES."""
-    with open_run(folder, asked) as opened:
+    with open_run(folder, settings) as opened:
         if opened.finished:
             return
         method = ToyMethod()
@@ -50,8 +53,33 @@ def toy_run(folder: Path, *, epochs: int = 4, asked: dict[str, Any] = ASKED) -> 
             start=start,
             evaluate=lambda: {"score": next(scores)},
         )
-        yield from opened.keep(method, records, better="score")
+
+        def keep_map(epoch: Epoch) -> None:
+            save(folder / "map" / f"epoch_{epoch.epoch:03d}.safetensors", x=torch.rand(3))
+
+        yield from opened.keep(method, records, better="score", at_epoch=keep_map)
         opened.finish({"epochs": epochs})
+
+
+def save(path: Path, **tensors: torch.Tensor) -> None:
+    with atomic(path) as part:
+        save_file(tensors, part)
+
+
+def flip(path: Path, at: int = -1, bit: int = 0) -> None:
+    """One bit of a file, as a disk may lose it."""
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1 << bit
+    path.write_bytes(content)
+
+
+def killed(folder: Path, records: int) -> Path:
+    """What a process leaves that was killed after so many records."""
+    running = toy_run(folder)
+    for _ in range(records):
+        next(running)
+    running.close()  # type: ignore[attr-defined]
+    return folder
 
 
 def checkpoint(folder: Path) -> dict[str, Any]:
@@ -142,7 +170,7 @@ def test_random_states_of_python_numpy_and_torch_are_kept(tmp_path: Path) -> Non
     def drawn() -> tuple[float, float, float]:
         return random.random(), float(np.random.rand()), float(torch.rand(1))
 
-    with open_run(tmp_path, ASKED) as opened:
+    with open_run(tmp_path, SETTINGS) as opened:
         seed_everything(5)
         list(opened.keep(method, fit(method, ToyLoader(), epochs=1), better="score"))
         expected = drawn()
@@ -182,7 +210,7 @@ def test_a_finished_run_is_read_and_not_run_again(tmp_path: Path) -> None:
     before = (tmp_path / "history.jsonl").read_bytes()
     assert list(toy_run(tmp_path)) == []
     assert (tmp_path / "history.jsonl").read_bytes() == before
-    with open_run(tmp_path, ASKED) as opened:
+    with open_run(tmp_path, SETTINGS) as opened:
         assert opened.finished
         assert opened.result == {"epochs": 4}
 
@@ -194,50 +222,32 @@ def test_environment_says_what_a_result_was_made_with() -> None:
     assert facts.keys() >= {"python", "numpy", "platform", "threads", "git"}
 
 
-def test_code_version_depends_on_the_rooms_that_decide_a_result(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("data/a.py", "itmeetsal/losses.py", "figures/look.py", "training.py", "runs.py"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("1")
-    for name in ("checks.py", "information.py"):
-        (tmp_path / name).write_text("1")
-    monkeypatch.setattr("kit.runs.__file__", str(tmp_path / "runs.py"))
-    version = code_version.__wrapped__  # it is taken once a process
-    before = version("itmeetsal")
-    (tmp_path / "figures/look.py").write_text("2")
-    assert version("itmeetsal") == before
-    (tmp_path / "itmeetsal/losses.py").write_text("2")
-    assert version("itmeetsal") != before
-    assert version() != version("itmeetsal")
-
-
 # ---- whose folder it is
 
 
 def test_another_run_is_refused_and_the_difference_named(tmp_path: Path) -> None:
     list(toy_run(tmp_path))
-    other = ASKED | {"config": {"dim": 16, "lr": 0.1}, "seed": 1}
+    other = SETTINGS | {"config": {"dim": 16, "lr": 0.1}, "seed": 1}
     with pytest.raises(
         ValueError,
         match=r"open_run: .* holds another run: config\.dim is 8 there, 16 was asked for; "
         r"seed is 0 there, 1 was asked for",
     ):
-        list(toy_run(tmp_path, asked=other))
+        list(toy_run(tmp_path, settings=other))
 
 
 def test_a_folder_in_which_nothing_was_trained_belongs_to_nobody(tmp_path: Path) -> None:
     """What was asked for failed at once: asked rightly, it goes into the same folder."""
-    wrong = ASKED | {"seed": -1}
+    wrong = SETTINGS | {"seed": -1}
     with pytest.raises(ValueError, match="no such seed"), open_run(tmp_path, wrong):
         raise ValueError("no such seed")
     for left in ("history.jsonl", "best.json"):
         (tmp_path / left).write_text("{}")
     assert len(list(toy_run(tmp_path, epochs=1))) == 8
-    assert json.loads((tmp_path / "config.json").read_text())["asked"] == ASKED
+    assert json.loads((tmp_path / "config.json").read_text())["settings"] == SETTINGS
     (tmp_path / "checkpoint.pt").unlink()
     with pytest.raises(ValueError, match=r"holds another run: seed is 0 there, -1 was asked for"):
-        list(toy_run(tmp_path, asked=wrong))  # it is finished, with or without a checkpoint
+        list(toy_run(tmp_path, settings=wrong))  # it is finished, with or without a checkpoint
 
 
 def test_frames_of_a_map_are_in_the_order_of_their_epochs(tmp_path: Path) -> None:
@@ -256,40 +266,282 @@ def test_a_foreign_folder_is_refused(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_a_folder_that_is_being_written_is_refused(tmp_path: Path) -> None:
-    list(toy_run(tmp_path, epochs=1))
-    (tmp_path / "done").unlink()
-    lock = tmp_path / "lock"
-    for holder in (
-        {"host": "another-machine", "pid": 1},
-        {"host": socket.gethostname(), "pid": os.getppid()},
-    ):
-        lock.write_text(json.dumps(holder))
-        with pytest.raises(RuntimeError, match=rf"being written by .*{holder['pid']}.*delete"):
-            list(toy_run(tmp_path))
-        assert json.loads(lock.read_text()) == holder
+# ---- the lock
 
 
-def test_the_lock_of_a_dead_process_is_taken_over(tmp_path: Path) -> None:
-    child = subprocess.Popen([sys.executable, "-c", ""])
-    child.wait()
-    tmp_path.mkdir(exist_ok=True)
-    (tmp_path / "lock").write_text(json.dumps({"host": socket.gethostname(), "pid": child.pid}))
-    assert len(list(toy_run(tmp_path, epochs=1))) == 8
-    assert not (tmp_path / "lock").exists()
+HOLDER = """
+import sys, time
+sys.path.insert(0, sys.argv[2])
+from pathlib import Path
+from test_runs import toy_run
+running = toy_run(Path(sys.argv[1]))
+for _ in range(10):
+    next(running)
+print("holds", flush=True)
+time.sleep(600)
+"""
 
 
-def test_load_asks_the_package_that_wrote_the_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def holder(folder: Path) -> subprocess.Popen[str]:
+    """Another process, in the middle of a run."""
+    command = [sys.executable, "-c", HOLDER, str(folder), str(Path(__file__).parent)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "holds\n"
+    return process
+
+
+def test_a_folder_that_another_process_writes_is_refused_until_that_is_killed(
+    tmp_path: Path,
 ) -> None:
-    list(toy_run(tmp_path, epochs=1))
+    whole, folder = tmp_path / "whole", tmp_path / "run"
+    list(toy_run(whole))
+    with holder(folder) as process:
+        with pytest.raises(RuntimeError, match=r"open_run: .*run is being written by another proc"):
+            list(toy_run(folder))
+        process.kill()
+    assert (folder / "lock").exists()  # a name; what held it went with its process
+    list(toy_run(folder))
+    assert lines(folder) == lines(whole)
+    assert not (folder / "lock").exists()
+
+
+def test_a_fork_of_a_run_does_not_hold_its_folder(tmp_path: Path) -> None:
+    """As a loader's process does that outlives a killed run by some seconds."""
+    reading, writing = os.pipe()
+    running = toy_run(tmp_path)
+    next(running)
+    child = os.fork()
+    if child == 0:
+        os.close(writing)
+        os.read(reading, 1)
+        os._exit(0)
+    running.close()  # type: ignore[attr-defined]
+    assert len(list(toy_run(tmp_path))) == 4 * 8
+    assert os.waitpid(child, os.WNOHANG) == (0, 0)
+    os.close(writing)
+    os.waitpid(child, 0)
+    os.close(reading)
+
+
+def test_a_second_use_in_the_same_process_is_refused(tmp_path: Path) -> None:
+    first = toy_run(tmp_path)
+    next(first)
+    with pytest.raises(RuntimeError, match="is being written by another process"):
+        list(toy_run(tmp_path))
+    first.close()  # type: ignore[attr-defined]
+    assert list(toy_run(tmp_path))
+
+
+@pytest.mark.parametrize("left", ["", json.dumps({"host": socket.gethostname(), "pid": 1})])
+def test_what_a_killed_process_left_does_not_block_a_folder(left: str, tmp_path: Path) -> None:
+    (tmp_path / "lock").write_text(left)
+    (tmp_path / "map").mkdir()
+    parts = [tmp_path / ".config.json.17.part", tmp_path / "map" / ".epoch_000.safetensors.1.part"]
+    (tmp_path / "map").rmdir()
+    parts[0].write_text("{")
+    killed(tmp_path, 3)
+    (tmp_path / "map").mkdir(exist_ok=True)
+    for part in parts:
+        part.write_text("{")
+    assert list(toy_run(tmp_path))
+    assert not [part for part in parts if part.exists()]
+
+
+# ---- what is damaged
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("history.jsonl", lambda path: path.write_bytes(path.read_bytes()[:400])),
+        ("history.jsonl", lambda path: path.write_bytes(path.read_bytes()[:400] + bytes(4000))),
+        ("history.jsonl", lambda path: flip(path, at=20)),
+        ("history.jsonl", Path.unlink),
+        ("best.safetensors", flip),
+        ("best.safetensors", Path.unlink),
+        ("map/epoch_000.safetensors", flip),
+        ("map/epoch_001.safetensors", Path.unlink),
+        ("checkpoint.pt", lambda path: path.write_bytes(path.read_bytes()[:-1])),
+        ("checkpoint.pt", lambda path: path.write_bytes(b"")),
+    ],
+)
+def test_a_damaged_run_does_not_go_on(
+    name: str, damage: Callable[[Path], None], tmp_path: Path
+) -> None:
+    list(toy_run(tmp_path / "whole"))
+    folder = killed(tmp_path / "run", 3 * 8 + 2)  # the third epoch is not the best
+    damage(folder / name)
+    there = (folder / name).exists()
+    with pytest.raises(
+        ValueError,
+        match=rf"^resume: .*/run/{name} is {'damaged' if there else 'missing'}.*put a copy back, "
+        r"or delete .*/run/checkpoint.pt and train with the same settings to begin from the start",
+    ):
+        list(toy_run(folder))
+    (folder / "checkpoint.pt").unlink()
+    assert len(list(toy_run(folder))) == 4 * 8
+    assert lines(folder) == lines(tmp_path / "whole")
+    assert not (folder / "lock").exists()
+
+
+def test_any_flipped_bit_of_a_checkpoint_is_found(tmp_path: Path) -> None:
+    folder = killed(tmp_path / "run", 10)
+    path, draw = folder / "checkpoint.pt", random.Random(4)
+    size = path.stat().st_size
+    for at in (0, size - 1, size - 32, size - 33, *(draw.randrange(size) for _ in range(40))):
+        bit = draw.randrange(8)
+        flip(path, at, bit)
+        with pytest.raises(ValueError, match=r"^resume: .*checkpoint\.pt is damaged"):
+            list(toy_run(folder))
+        flip(path, at, bit)
+    assert len(list(toy_run(folder))) == 3 * 8
+
+
+@pytest.mark.parametrize("records", [2 * 8, 3 * 8 + 2])
+def test_a_lost_best_json_is_written_again(records: int, tmp_path: Path) -> None:
+    folder = killed(tmp_path / "run", records)
+    (folder / "best.json").write_text('{"epoch": 0, "score": 9')
+    list(toy_run(folder))
+    assert json.loads((folder / "best.json").read_text())["epoch"] == 1
+
+
+def test_a_run_killed_between_checkpoint_and_best_networks_makes_up_for_it(tmp_path: Path) -> None:
+    list(toy_run(tmp_path / "whole"))
+    folder = killed(tmp_path / "run", 8)
+    first = [(folder / f"best.{kind}").read_bytes() for kind in ("safetensors", "json")]
+    killed(folder, 8)  # the second epoch is better; its best networks do not come into place
+    for kind, content in zip(("safetensors", "json"), first, strict=True):
+        (folder / f"best.{kind}").write_bytes(content)
+    list(toy_run(folder))
+    best = [load_file(tmp_path / name / "best.safetensors") for name in ("run", "whole")]
+    assert same(*best)
+    assert json.loads((folder / "best.json").read_text())["epoch"] == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["result.json", "history.jsonl", "best.safetensors", "map/epoch_002.safetensors"]
+)
+def test_a_finished_run_with_a_damaged_file_is_refused(
+    name: str, tmp_path: Path, restored: Path
+) -> None:
+    list(toy_run(tmp_path))
+    with open_run(tmp_path, SETTINGS) as opened:
+        result = opened
+    content = (tmp_path / name).read_bytes()
+    flip(tmp_path / name, at=-9)
+    asked = {
+        "open_run": lambda: list(toy_run(tmp_path)),
+        "load": lambda: kit.runs.load(tmp_path),
+        "result": lambda: result.result,
+        "read_history": lambda: read_history(tmp_path),
+        "read_map_frames": lambda: read_map_frames(tmp_path),
+    }
+    concerned = {"result.json": {"result"}, "history.jsonl": {"read_history"}}
+    readers = concerned.get(name, {"read_map_frames"} if "map" in name else set())
+    for function in {"open_run", "load"} | readers:
+        with pytest.raises(
+            ValueError,
+            match=rf"^{function}: .*{name} is damaged.*delete .*/done and train with the same sett"
+            r"ings to go on from checkpoint\.pt",
+        ):
+            asked[function]()
+    (tmp_path / name).write_bytes(content)
+    for function in asked.values():
+        function()
+    (tmp_path / "done").unlink()  # what is said to help
+    (tmp_path / "result.json").write_text("")
+    assert list(toy_run(tmp_path)) == []
+    assert result.result == {"epochs": 4}
+
+
+def test_damage_is_found_by_readers_of_a_run_that_is_not_finished(
+    tmp_path: Path, restored: Path
+) -> None:
+    folder = killed(tmp_path / "run", 3 * 8 + 2)
+    assert len(read_history(folder)) == 3
+    assert kit.runs.load(folder) == ("restored", folder)
+    flip(folder / "best.safetensors")
+    with pytest.raises(ValueError, match=r"^load: .*best\.safetensors is damaged"):
+        kit.runs.load(folder)
+    flip(folder / "history.jsonl", at=3, bit=7)
+    with pytest.raises(ValueError, match=r"^read_history: .*history\.jsonl is damaged"):
+        read_history(folder)
+    (folder / "map" / "epoch_000.safetensors").write_bytes(b"half")
+    with pytest.raises(ValueError, match=r"^read_map_frames: .*epoch_000\.safetensors is damaged"):
+        read_map_frames(folder)
+    (folder / "history.jsonl").unlink()
+    with pytest.raises(ValueError, match=r"^read_history: .*history\.jsonl is missing"):
+        read_history(folder)
+
+
+def test_damaged_settings_are_refused(tmp_path: Path) -> None:
+    folder = killed(tmp_path / "run", 9)
+    config = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(config.replace('"seed": 0', '"seed": 1'))
+    with pytest.raises(ValueError, match=r"^open_run: .*config\.json is damaged"):
+        list(toy_run(folder))
+    (folder / "config.json").write_text(config[:-5])
+    with pytest.raises(ValueError, match=r"^read_json: .*config\.json is damaged"):
+        list(toy_run(folder))
+
+
+# ---- load
+
+
+@pytest.fixture
+def restored(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A module that restores what the toy's configuration trained."""
     module = type(sys)("kit.nowhere")
     module.restore = lambda folder: ("restored", folder)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "kit.nowhere", module)
+    monkeypatch.setitem(kit.runs.RESTORED_BY, "kit.nowhere.Config", "kit.nowhere")
+    return Path()
+
+
+def test_load_asks_the_room_that_knows_the_configuration(tmp_path: Path, restored: Path) -> None:
+    list(toy_run(tmp_path, epochs=1))
     assert kit.runs.load(tmp_path) == ("restored", tmp_path)
     with pytest.raises(ValueError, match=r"load: .* holds no config\.json of a run"):
         kit.runs.load(tmp_path / "elsewhere")
-    config = {"hash": "", "asked": {"restored_by": "os"}}
-    (tmp_path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ValueError, match=r"load: .* was written by 'os', which is not part of kit"):
+
+
+@pytest.mark.parametrize("method", ["os", "kit.retrieval.run", "__main__.VSEpp", None])
+def test_load_imports_nothing_that_a_folder_names(method: str | None, tmp_path: Path) -> None:
+    list(toy_run(tmp_path, settings=SETTINGS | {"method": method}))
+    with pytest.raises(
+        ValueError,
+        match=rf"load: .* was trained by {method!r}, which is not in kit; `restore\(folder, Config",
+    ):
         kit.runs.load(tmp_path)
+
+
+def test_what_load_knows_is_there() -> None:
+    for module in set(kit.runs.RESTORED_BY.values()):
+        assert callable(importlib.import_module(module).restore)
+
+
+@pytest.mark.parametrize("module", ["kit.itmeetsal.run", "kit.amid.recogniser"])
+def test_a_folder_of_an_earlier_version_is_refused(module: str, tmp_path: Path) -> None:
+    config = {"hash": "", "asked": {"restored_by": module}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "done").touch()
+    for function, call in (("open_run", lambda: list(toy_run(tmp_path))), ("load", None)):
+        with pytest.raises(
+            ValueError, match=rf"^{function}: .*was written by an earlier version of the kit.*anew"
+        ):
+            call() if call else kit.runs.load(tmp_path)
+    assert (tmp_path / "done").read_text() == ""
+
+
+# ---- killed at any moment
+
+
+@pytest.mark.parametrize("method", ["itmeetsal", "amid"])
+def test_trainings_killed_at_random_moments_end_bit_identical(method: str, tmp_path: Path) -> None:
+    script = Path(__file__).parent / "kill_runs.py"
+    command = [sys.executable, str(script), str(tmp_path), "--method", method, "--times", "5"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "5 kills in" in done.stdout
+    assert "0 different, 0 stuck" in done.stdout

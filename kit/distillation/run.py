@@ -19,6 +19,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from kit.code_version import code_version
 from kit.data.clip_batches import ClipLoader, TrainingBatches
 from kit.data.clips import ClipCorpus, Clips
 from kit.distillation.classifier import Blueprint, Classifier, restore, scores_of
@@ -29,7 +30,7 @@ from kit.distillation.single import TeacherAlone
 from kit.experiment import Experiment, carry_out
 from kit.files import atomic, read_json, write_json
 from kit.metrics.neighbours import evaluate_knn, same_class_cosine
-from kit.runs import code_version, dotted_name, read_map_frames, seed_everything
+from kit.runs import dotted_name, read_map_frames, seed_everything
 from kit.training import Epoch, Record
 
 MAP_CLIPS = 200  # clips of the test split whose features are kept of each epoch
@@ -92,7 +93,7 @@ def train(
         "corpus": {"name": corpus.name, "counts": corpus.counts, "hash": fingerprint},
         "seed": seed,
         "precision": precision,
-        "code": code_version("amid"),
+        "code": code_version(type(config), __name__),
     }
     blueprint = Blueprint(
         dotted_name(type(config)),
@@ -233,7 +234,7 @@ def _finished_teacher(folder: Path, corpus_hash: str) -> Path:
     """The folder of a finished run of a teacher alone that learnt from the same clips."""
     if not (folder / "done").exists():
         raise ValueError(f"train: teacher_run {folder} holds no finished run")
-    settings = read_json(folder / "config.json")["asked"]
+    settings = read_json(folder / "config.json")["settings"]
     if settings.get("method") != dotted_name(TeacherAlone):
         raise ValueError(f"train: teacher_run {folder} holds no teacher that was trained alone")
     if settings["corpus"]["hash"] != corpus_hash:

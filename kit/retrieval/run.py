@@ -18,6 +18,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from kit.code_version import code_version
 from kit.data.pairs import CaptionedImages, Corpus, PairBatch, PairLoader, TrainingPairs
 from kit.data.vocabulary import Vocabulary, pad
 from kit.experiment import Experiment, carry_out
@@ -25,7 +26,7 @@ from kit.files import atomic, read_json, write_json
 from kit.metrics.retrieval import CrossModalScores, evaluate_cross_modal
 from kit.retrieval.images import ImageBlueprint, ImageInput, ImageSource
 from kit.retrieval.towers import SharedFeatures, Towers, TowersConfig
-from kit.runs import code_version, dotted_name, read_map_frames
+from kit.runs import dotted_name, read_map_frames
 from kit.training import Epoch, Method, Record, device_of, evaluating
 
 MAP_PAIRS = 40  # Figure 6: pairs of the test split whose features are kept of each epoch
@@ -74,7 +75,7 @@ def train(
         "corpus": {"name": corpus.name, "counts": corpus.counts, "hash": corpus.fingerprint()},
         "seed": seed,
         "precision": precision,
-        "code": code_version("itmeetsal"),
+        "code": code_version(type(config), __name__),
     }
 
     def build(folder: Path) -> Experiment:

@@ -21,6 +21,7 @@ from torch import Tensor
 import kit.runs
 from kit.amid.config import AMIDConfig, ablations
 from kit.amid.method import AMID
+from kit.code_version import code_version
 from kit.data.clips import ClipCorpus, Clips
 from kit.data.crops import VideoCrop
 from kit.data.ragged import Ragged
@@ -139,11 +140,11 @@ def test_folder_holds_all_that_is_needed_to_judge_it(folder: Path, corpus: ClipC
         "result.json",
         "test.safetensors",
     }
-    asked = read(folder / "config.json")["asked"]
+    asked = read(folder / "config.json")["settings"]
     assert AMIDConfig(**asked["config"]) == TINY
     assert asked["corpus"]["counts"] == corpus.counts == {"train": 24, "validation": 8, "test": 8}
     assert (asked["seed"], asked["precision"], asked["teacher"]) == (0, "float32", None)
-    assert asked["code"] == kit.runs.code_version("amid")
+    assert asked["code"] == code_version("kit.amid.config", "kit.distillation.run")
     assert [*asked["target"], *asked["auxiliary"]] == ["seen", "heard", "told"]
     facts = {"name": "places", "counts": corpus.counts, "notes": []}
     assert read(folder / "corpus.json") == facts
@@ -483,7 +484,7 @@ def test_a_frozen_teacher_stays_what_it_was_and_the_student_learns_beside_it(
     result, alone = (read(folder / "result.json") for folder in (out, teacher))
     for name in ("teacher top-1", "teacher UA", "teacher R@1", "teacher R@5"):
         assert result["test"][name] == alone["test"][name]
-    assert read(out / "config.json")["asked"]["teacher"] == read(teacher / "config.json")["hash"]
+    assert read(out / "config.json")["settings"]["teacher"] == read(teacher / "config.json")["hash"]
     torch.testing.assert_close(read_map(out).teacher[0], read_map(out).teacher[-1])
 
 

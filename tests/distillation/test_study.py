@@ -38,7 +38,7 @@ def corpus() -> ClipCorpus:
 
 
 def asked(folder: Path) -> dict[str, object]:
-    config: dict[str, object] = read_json(folder / "config.json")["asked"]
+    config: dict[str, object] = read_json(folder / "config.json")["settings"]
     return config
 
 

@@ -16,6 +16,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import kit.runs
+from kit.code_version import code_version
 from kit.data.pairs import CaptionedImages, Corpus, PairLoader, TrainingPairs
 from kit.data.vocabulary import words
 from kit.encoders.image import image_backbone
@@ -71,7 +72,7 @@ def test_folder_holds_all_that_is_needed_to_judge_it(folder: Path, corpus: Corpu
         "result.json",
         "transform.json",
     }
-    asked = read(folder / "config.json")["asked"]
+    asked = read(folder / "config.json")["settings"]
     assert asked["config"]["dim"] == 16
     assert asked["corpus"]["counts"] == corpus.counts
     assert read(folder / "labels.json") == list(corpus.train.image_labels)
@@ -84,9 +85,9 @@ def test_folder_says_with_what_it_was_made(folder: Path, corpus: Corpus) -> None
     environment = read(folder / "environment.json")
     assert environment["torch"] == torch.__version__
     assert environment["device"].startswith("cpu")
-    asked = read(folder / "config.json")["asked"]
+    asked = read(folder / "config.json")["settings"]
     assert (asked["seed"], asked["precision"]) == (0, "float32")
-    assert asked["code"] == kit.runs.code_version("itmeetsal")
+    assert asked["code"] == code_version("kit.itmeetsal.method", "kit.retrieval.run")
 
 
 def test_vocabulary_is_of_training_captions_alone(folder: Path, corpus: Corpus) -> None:
