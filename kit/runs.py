@@ -81,10 +81,9 @@ def environment(device: torch.device) -> dict[str, Json]:
 
 def _git_revision() -> str | None:
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
-    try:
+    with contextlib.suppress(OSError, subprocess.CalledProcessError):
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
+    return None
 
 
 @dataclass(frozen=True)
@@ -97,11 +96,10 @@ class Run:
     _written: dict[str, Json] = field(default_factory=lambda: {"best": None, "files": {}})
 
     @property
-    def result(self) -> dict[str, Json]:
+    def result(self) -> Json:
         """What came out of a finished run."""
         _check_finished("result", self.folder, "result.json")
-        result: dict[str, Json] = read_json(self.folder / "result.json")
-        return result
+        return read_json(self.folder / "result.json")
 
     def resume(self, method: Method[Any, Any]) -> Progress:
         """Put the last checkpoint into `method` and the random states; say where to go on.
@@ -142,7 +140,7 @@ class Run:
         records: Iterable[Record],
         *,
         better: str,
-        at_epoch: Callable[[Epoch], None] | None = None,
+        at_epoch: Callable[[Epoch], object] = lambda epoch: None,
     ) -> Iterator[Record]:
         """Pass records on while writing history, checkpoints and the best networks.
 
@@ -157,6 +155,7 @@ class Run:
 
         """
         path, began = self.folder / "history.jsonl", time.perf_counter()
+        stopped = f"stopped; {self.folder} goes on from here when run again"
         with path.open("ab") as history, _deferred_interrupts() as interrupted:
             digest = hashlib.sha256(path.read_bytes())
             for record in records:
@@ -174,15 +173,12 @@ class Run:
                     size = history.tell()
                     self._written["history"] = {"size": size, "sha256": digest.hexdigest()}
                 if isinstance(record, Epoch):
-                    if at_epoch is not None:
-                        at_epoch(record)
+                    at_epoch(record)
                     self._keep_epoch(method, record, better)
                 elif saving:
                     self._checkpoint(method, record.progress)
                 if saving and interrupted.is_set():
-                    raise KeyboardInterrupt(
-                        f"stopped; {self.folder} goes on from here when run again"
-                    )
+                    raise KeyboardInterrupt(stopped)
                 yield record
 
     def _keep_epoch(self, method: Method[Any, Any], record: Epoch, better: str) -> None:
@@ -302,9 +298,8 @@ def load(folder: Path | str) -> Any:
             f"load: {folder} was trained by {method!r}, which is not in kit; `restore(folder, "
             "ConfigClass)` of the room that trained it, as kit.retrieval.run, uses it again"
         )
-    if (folder / "done").exists():
-        _check_finished("load", folder)
-    elif (folder / "checkpoint.pt").exists():
+    _check_finished("load", folder)
+    if not (folder / "done").exists() and (folder / "checkpoint.pt").exists():
         written = _read_checkpoint("load", folder)["written"]
         _check_files("load", folder, "checkpoint.pt", written["files"])
     module, _, name = method.rpartition(".")
@@ -350,8 +345,7 @@ def read_map_frames(folder: Path | str) -> tuple[list[int], dict[str, Tensor]]:
             frames.append(load_file(files[epoch]))
         except SafetensorError:
             raise _damaged("read_map_frames", files[epoch], folder) from None
-    stacked = {name: torch.stack([frame[name] for frame in frames]) for name in frames[0]}
-    return epochs, stacked
+    return epochs, {name: torch.stack([frame[name] for frame in frames]) for name in frames[0]}
 
 
 def _settings(function: str, folder: Path) -> Json:

@@ -145,7 +145,6 @@ def main() -> int:
     asked = parser.parse_args()
     torch.set_num_threads(1)
     training = {"itmeetsal": itmeetsal, "amid": amid}[asked.method]()
-    trained(training, asked.folder / "first")
     _, duration = trained(training, asked.folder / "whole")
     whole = contents(asked.folder / "whole")
 

@@ -460,7 +460,7 @@ def test_damage_is_found_by_readers_of_a_run_that_is_not_finished(
 ) -> None:
     folder = killed(tmp_path / "run", 3 * 8 + 2)
     assert len(read_history(folder)) == 3
-    assert kit.runs.load(folder) == ("restored", folder)
+    assert kit.runs.load(folder) == (dict, folder)
     flip(folder / "best.safetensors")
     with pytest.raises(ValueError, match=r"^load: .*best\.safetensors is damaged"):
         kit.runs.load(folder)
@@ -493,7 +493,8 @@ def test_damaged_settings_are_refused(tmp_path: Path) -> None:
 def restored(monkeypatch: pytest.MonkeyPatch) -> Path:
     """A module that restores what the toy's configuration trained."""
     module = type(sys)("kit.nowhere")
-    module.restore = lambda folder: ("restored", folder)  # type: ignore[attr-defined]
+    module.Config = dict  # type: ignore[attr-defined]
+    module.restore = lambda folder, kind: (kind, folder)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "kit.nowhere", module)
     monkeypatch.setitem(kit.runs.RESTORED_BY, "kit.nowhere.Config", "kit.nowhere")
     return Path()
@@ -501,7 +502,7 @@ def restored(monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_load_asks_the_room_that_knows_the_configuration(tmp_path: Path, restored: Path) -> None:
     list(toy_run(tmp_path, epochs=1))
-    assert kit.runs.load(tmp_path) == ("restored", tmp_path)
+    assert kit.runs.load(tmp_path) == (dict, tmp_path)
     with pytest.raises(ValueError, match=r"load: .* holds no config\.json of a run"):
         kit.runs.load(tmp_path / "elsewhere")
 
@@ -511,7 +512,7 @@ def test_load_imports_nothing_that_a_folder_names(method: str | None, tmp_path: 
     list(toy_run(tmp_path, settings=SETTINGS | {"method": method}))
     with pytest.raises(
         ValueError,
-        match=rf"load: .* was trained by {method!r}, which is not in kit; `restore\(folder, Config",
+        match=rf"load: .* was trained by {str(method)!r}, which is not in kit; `restore\(folder, Config",
     ):
         kit.runs.load(tmp_path)
 
