@@ -44,6 +44,7 @@ def read(loader: EpochLoader[Batch], keys: list[int]) -> tuple[list[int], set[in
 def test_processes_are_started_once() -> None:
     loader = EpochLoader(Numbers(), workers=2)
     first, processes = read(loader, [*range(9)])
+    read(loader, [])
     again, later = read(loader, [3, 1, 4])
     assert (first, again) == ([*range(9)], [3, 1, 4])
     assert len(processes) == 2
@@ -86,6 +87,7 @@ def test_an_error_comes_out_and_the_next_epoch_is_whole(workers: int) -> None:
     loader = EpochLoader(Numbers(), workers=workers)
     with pytest.raises(ValueError, match=r"expected a key of at least 0, got -1"):
         list(loader.epoch([0, 1, -1, 2]))
+    assert not multiprocessing.active_children()
     assert read(loader, [8, 9])[0] == [8, 9]
 
 
