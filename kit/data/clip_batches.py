@@ -17,7 +17,7 @@ from torch.nn.utils.rnn import pad_sequence
 from kit.data.clips import ClipBatch, Clips
 from kit.data.crops import VideoCrop
 from kit.data.epochs import EpochLoader
-from kit.data.ragged import Ragged
+from kit.data.ragged import is_ragged
 
 # An independent stream of chance for the order; one for what is cut out of each clip.
 _ORDER, _CUT, _SHIFT = 20, 21, 22
@@ -143,11 +143,13 @@ def evaluation_batches(
 def whole(clips: Clips, name: str, rows: Sequence[int]) -> tuple[Tensor, Tensor | None]:
     """These clips of one modality, uncut, as numbers; ragged ones end in zeros and have lengths."""
     modality = clips.modality(name)
-    if isinstance(modality, Ragged):
-        # A copy: what is mapped from a file may not be written to, and torch would warn of it.
-        parts = [torch.from_numpy(np.array(modality[row], dtype=np.float32)) for row in rows]
-        return pad_sequence(parts, batch_first=True), torch.from_numpy(modality.lengths[list(rows)])
-    return torch.from_numpy(np.asarray(modality[list(rows)], dtype=np.float32)), None
+    if isinstance(modality, np.ndarray):
+        return torch.from_numpy(np.asarray(modality[list(rows)], dtype=np.float32)), None
+    # A copy: what is mapped from a file may not be written to, and torch would warn of it.
+    parts = [torch.from_numpy(np.array(modality[row], dtype=np.float32)) for row in rows]
+    if not is_ragged(modality):
+        return torch.stack(parts), None
+    return pad_sequence(parts, batch_first=True), torch.tensor([len(part) for part in parts])
 
 
 def shifted(video: Tensor, down: int, right: int) -> Tensor:
