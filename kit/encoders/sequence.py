@@ -1,4 +1,4 @@
-"""The maximum over time of an LSTM, for sequences of frame features and, in `text`, for sentences."""
+"""The maximum over time of an LSTM: of sequences of frame features here, of sentences in `text`."""
 
 from __future__ import annotations
 
