@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
+import signal
+import sys
 import threading
 from typing import NamedTuple
 
@@ -103,6 +105,35 @@ def test_a_keyboard_interrupt_ends_the_processes() -> None:
         interrupted()
     gc.collect()
     assert read(loader, [1, 2])[0] == [1, 2]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork")
+def test_processes_do_not_outlive_a_parent_that_is_killed() -> None:
+    """They hold what their parent had open, such as a locked file."""
+    reads, writes = os.pipe()
+    parent = multiprocessing.get_context("fork").Process(target=be_killed, args=(writes,))
+    parent.start()
+    os.close(writes)
+    with open(reads) as pipe:
+        assert len(pipe.read().split()) == 2  # its end comes when nobody has the other end open
+    parent.join()
+    assert parent.exitcode == -signal.SIGKILL
+
+
+def be_killed(pipe: int) -> None:
+    batches = EpochLoader(Numbers(), workers=2).epoch([*range(20)])
+    processes = {int(next(batches).process) for _ in range(4)}
+    os.write(pipe, " ".join(map(str, processes)).encode())
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_processes_leave_an_interrupt_to_their_parent() -> None:
+    batches = EpochLoader(Numbers(), workers=2).epoch([*range(20)])
+    next(batches)
+    for child in multiprocessing.active_children():
+        os.kill(child.pid, signal.SIGINT)  # type: ignore[arg-type]
+    assert [int(batch.number) for batch in batches] == [*range(1, 20)]
 
 
 @pytest.mark.parametrize("workers", [0, 2])
