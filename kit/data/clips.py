@@ -272,10 +272,12 @@ class ClipCorpus:
         for split in self.splits:
             digest.update(repr((split.ids, split.labels)).encode())
             for name, modality in sorted(split.modalities.items()):
-                digest.update(repr((name, is_ragged(modality))).encode())
+                ragged = is_ragged(modality)
+                kind = (name, ragged, modality[0].dtype.str, clip_shape(modality))
+                digest.update(repr(kind).encode())
                 for row in range(len(modality)):
                     clip = np.ascontiguousarray(modality[row])
-                    digest.update(repr((clip.dtype.str, clip.shape)).encode())
+                    digest.update(b"%d " % len(clip) * ragged)
                     digest.update(clip.data)
         return digest.hexdigest()[:32]
 

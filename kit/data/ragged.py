@@ -74,14 +74,21 @@ def mean_and_deviation(modality: Modality) -> tuple[NDArray[np.float64], NDArray
 
 
 def _blocks(modality: Modality) -> Iterator[Array]:
-    """All numbers as (values, last axis), some at a time: arrays in large blocks, else by clip.
+    """All numbers as (values, last axis), millions at a time.
 
     Bytes as float64, all at once, would take eight times their memory.
     """
     values = modality.values if isinstance(modality, Ragged) else modality
-    clips = (values[row] for row in range(len(values)))
-    for part in (values,) if isinstance(values, np.ndarray) else clips:
-        yield from np.array_split(part.reshape(-1, part.shape[-1]), part.size // 2**22 + 1)
+    if isinstance(values, np.ndarray):
+        yield from np.array_split(values.reshape(-1, values.shape[-1]), values.size // 2**22 + 1)
+        return
+    held: list[Array] = []
+    for row in range(len(values)):
+        clip = values[row]
+        held.append(clip.reshape(-1, clip.shape[-1]))
+        if row == len(values) - 1 or len(held) * clip.size > 2**20:
+            yield np.concatenate(held)
+            held = []
 
 
 @dataclass(frozen=True, eq=False)
