@@ -18,14 +18,16 @@ from __future__ import annotations
 import csv
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 from kit.checks import some
-from kit.data.clips import ClipCorpus, Clips, Modality
-from kit.data.ragged import Ragged
+from kit.data.clips import ClipCorpus, Clips
+from kit.data.ragged import Array, Modality, Ragged, clip_shape, is_ragged
 from kit.data.splits import refuse_shared_groups
 from kit.files import atomic
 
@@ -74,8 +76,7 @@ def read_clip_folder(
 def read_clip_corpus(folder: str | Path, *, modalities: Sequence[str] | None = None) -> ClipCorpus:
     """A folder whose table says of each clip which split it is in.
 
-    What is of one size stays on the disk where the lines of a split follow one another; else it is
-    read into memory.
+    What is of one size stays on the disk.
 
     Args:
         folder: laid out as said at the top of this file, with a column ``split``.
@@ -123,10 +124,10 @@ def write_clip_folder(folder: str | Path, clips: Clips, classes: Sequence[str]) 
 
     Raises:
         ValueError: a folder that holds something; an id, class or group without a character; a
-            label without a class; a class twice; a modality whose name cannot be a file's.
+            label without a class; a class twice.
 
     """
-    _write(Path(folder), clips, classes, {})
+    _write(Path(folder), [clips], classes, {})
 
 
 def write_clip_corpus(folder: str | Path, corpus: ClipCorpus) -> None:
@@ -148,18 +149,8 @@ def write_clip_corpus(folder: str | Path, corpus: ClipCorpus) -> None:
             f"write_clip_corpus: {folder}: expected groups in every split or in none, got "
             + ", ".join(f"{len(split.groups)} in {split.name!r}" for split in splits)
         )
-    clips = Clips(
-        "all",
-        [one for split in splits for one in split.ids],
-        [label for split in splits for label in split.labels],
-        {
-            name: _joined([split.modality(name) for split in splits])
-            for name in corpus.train.modalities
-        },
-        [group for split in splits for group in split.groups],
-    )
     words = [word for word, split in zip(SPLITS, splits, strict=True) for _ in split.ids]
-    _write(Path(folder), clips, corpus.classes, {"split": words})
+    _write(Path(folder), splits, corpus.classes, {"split": words})
 
 
 def _items(folder: Path) -> list[dict[str, str]]:
@@ -259,52 +250,57 @@ def _read_array(path: Path) -> Modality:
         ) from error
 
 
-def _joined(parts: Sequence[Modality]) -> Modality:
-    """The clips of several splits behind one another."""
-    ragged = [part for part in parts if isinstance(part, Ragged)]
-    if ragged:
-        return Ragged(
-            np.concatenate([part.values for part in ragged]),
-            np.concatenate([part.lengths for part in ragged]),
-        )
-    return np.concatenate(list(parts))
-
-
 def _write(
-    folder: Path, clips: Clips, classes: Sequence[str], columns: Mapping[str, Sequence[str]]
+    folder: Path, parts: Sequence[Clips], classes: Sequence[str], columns: Mapping[str, list[str]]
 ) -> None:
     """The array files, the list of classes and the table with further columns."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"write_clip_folder: {folder}: expected a new or an empty folder")
     _refuse_twice(f"write_clip_folder: {folder}: classes", classes)
-    if max(clips.labels) >= len(classes):
+    ids, labels, groups = (
+        [one for part in parts for one in getattr(part, what)]
+        for what in ("ids", "labels", "groups")
+    )
+    if max(labels) >= len(classes):
         raise ValueError(
             f"write_clip_folder: {folder}: expected a class of every label up to "
-            f"{max(clips.labels)}, got {len(classes)} classes"
+            f"{max(labels)}, got {len(classes)} classes"
         )
-    if "" in (*clips.ids, *classes, *clips.groups):
+    if "" in (*ids, *classes, *groups):
         raise ValueError(f"write_clip_folder: {folder}: an id, class or group is empty")
-    odd = [name for name in clips.modalities if Path(f"{name}.npy").name != f"{name}.npy"]
-    odd += [name for name in clips.modalities if not name or name.startswith(".")]
-    if odd:
-        raise ValueError(
-            f"write_clip_folder: {folder}: modalities must have names that files can have, "
-            f"got {some([repr(name) for name in odd])}"
-        )
-    for name, modality in clips.modalities.items():
-        ragged = isinstance(modality, Ragged)
-        with (
-            atomic(folder / f"{name}.{'npz' if ragged else 'npy'}") as part,
-            part.open("wb") as file,
-        ):
-            if isinstance(modality, Ragged):
-                np.savez(file, values=modality.values, lengths=modality.lengths)
-            else:
-                np.save(file, modality, allow_pickle=False)
+    for name in parts[0].modalities:
+        _write_arrays(folder / name, [part.modality(name) for part in parts])
     _write_table(folder / CLASSES_FILE, {"class": classes})
-    table = {"id": clips.ids, "label": [classes[label] for label in clips.labels], **columns}
-    groups = {"group": clips.groups} if len(clips.groups) else {}
-    _write_table(folder / ITEMS_FILE, table | groups)
+    table = {"id": ids, "label": [classes[label] for label in labels], **columns}
+    _write_table(folder / ITEMS_FILE, table | ({"group": groups} if groups else {}))
+
+
+def _write_arrays(path: Path, parts: Sequence[Modality]) -> None:
+    """The clips of a modality behind one another, as they come: never all of them in memory."""
+    shape = clip_shape(parts[0])
+    if not is_ragged(parts[0]):
+        with atomic(path.with_name(f"{path.name}.npy")) as part, part.open("wb") as file:
+            _write_numbers(file, (sum(map(len, parts)), *shape), _each(parts))
+        return
+    lengths = np.array([len(clip) for clip in _each(parts)])
+    with atomic(path.with_name(f"{path.name}.npz")) as part, zipfile.ZipFile(part, "w") as archive:
+        with archive.open("values.npy", "w", force_zip64=True) as file:
+            _write_numbers(file, (lengths.sum(), *shape), _each(parts))
+        with archive.open("lengths.npy", "w") as file:
+            np.lib.format.write_array(file, lengths)
+
+
+def _each(parts: Sequence[Modality]) -> Iterator[Array]:
+    return (part[row] for part in parts for row in range(len(part)))
+
+
+def _write_numbers(file: IO[bytes], shape: tuple[int, ...], clips: Iterator[Array]) -> None:
+    """What `np.save` writes, without having it all."""
+    first = next(clips)
+    numbers = {"descr": first.dtype.str, "fortran_order": False, "shape": tuple(map(int, shape))}
+    np.lib.format.write_array_header_1_0(file, numbers)
+    for clip in chain([first], clips):
+        file.write(np.ascontiguousarray(clip).data)
 
 
 def _write_table(path: Path, columns: Mapping[str, Iterable[str]]) -> None:

@@ -17,8 +17,8 @@ from kit.corpora.huggingface import (
     rows_by_word,
     with_columns,
 )
-from kit.data.clips import ClipCorpus, Clips, Modality
-from kit.data.ragged import Array, Ragged
+from kit.data.clips import ClipCorpus, Clips
+from kit.data.ragged import Array, Modality, Ragged
 from kit.data.splits import refuse_shared_groups
 
 if TYPE_CHECKING:

@@ -8,24 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from torch.utils.data import DataLoader, Dataset
 
 from kit.data.clips import ClipBatch, Clips
 from kit.data.crops import VideoCrop
-from kit.data.ragged import Ragged
+from kit.data.epochs import EpochLoader
+from kit.data.ragged import is_ragged
 
 # An independent stream of chance for the order; one for what is cut out of each clip.
 _ORDER, _CUT, _SHIFT = 20, 21, 22
 
 
 @dataclass(frozen=True, eq=False)
-class TrainingBatches(Dataset[ClipBatch]):
+class TrainingBatches:
     """A split's clips for training, a batch for each key (epoch, rows); picklable, for workers."""
 
     clips: Clips
@@ -78,6 +77,8 @@ class ClipLoader:
     batches: TrainingBatches
     batch_size: int
     workers: int = 0
+    pin: bool = False
+    _epochs: EpochLoader[ClipBatch] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not 1 <= self.batch_size <= len(self.batches.clips):
@@ -85,6 +86,8 @@ class ClipLoader:
                 "ClipLoader: expected batch_size of at least 1 and no more than the "
                 f"{len(self.batches.clips)} training clips, got {self.batch_size}"
             )
+        epochs = EpochLoader(self.batches, workers=self.workers, pin=self.pin)
+        object.__setattr__(self, "_epochs", epochs)
 
     def __len__(self) -> int:
         return len(self.batches.clips) // self.batch_size
@@ -94,15 +97,7 @@ class ClipLoader:
         rng = np.random.default_rng((self.batches.seed, _ORDER, epoch))
         order = rng.permutation(len(self.batches.clips))[: len(self) * self.batch_size]
         keys = [(epoch, rows.tolist()) for rows in order.reshape(len(self), -1)[skip:]]
-        # A generator of its own: DataLoader would otherwise draw from the global one.
-        loader: DataLoader[Any] = DataLoader(
-            self.batches,
-            sampler=keys,
-            batch_size=None,
-            num_workers=self.workers,
-            generator=torch.Generator().manual_seed(epoch),
-        )
-        return iter(loader)
+        return self._epochs.epoch(keys)
 
 
 def evaluation_batches(
@@ -148,11 +143,13 @@ def evaluation_batches(
 def whole(clips: Clips, name: str, rows: Sequence[int]) -> tuple[Tensor, Tensor | None]:
     """These clips of one modality, uncut, as numbers; ragged ones end in zeros and have lengths."""
     modality = clips.modality(name)
-    if isinstance(modality, Ragged):
-        # A copy: what is mapped from a file may not be written to, and torch would warn of it.
-        parts = [torch.from_numpy(np.array(modality[row], dtype=np.float32)) for row in rows]
-        return pad_sequence(parts, batch_first=True), torch.from_numpy(modality.lengths[list(rows)])
-    return torch.from_numpy(np.asarray(modality[list(rows)], dtype=np.float32)), None
+    if isinstance(modality, np.ndarray):
+        return torch.from_numpy(np.asarray(modality[list(rows)], dtype=np.float32)), None
+    # A copy: what is mapped from a file may not be written to, and torch would warn of it.
+    parts = [torch.from_numpy(np.array(modality[row], dtype=np.float32)) for row in rows]
+    if not is_ragged(modality):
+        return torch.stack(parts), None
+    return pad_sequence(parts, batch_first=True), torch.tensor([len(part) for part in parts])
 
 
 def shifted(video: Tensor, down: int, right: int) -> Tensor:

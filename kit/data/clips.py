@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence, Sized
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Mapping, Sequence, Sized
+from dataclasses import InitVar, dataclass, field, replace
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -19,10 +20,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kit.checks import some
-from kit.data.ragged import Array, Ragged
-
-Modality = Array | Ragged
+from kit.checks import check_name, some
+from kit.data.ragged import Array, Ragged, clip_shape, is_ragged, taken
+from kit.data.ragged import Modality as Modality
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,12 +33,15 @@ class Clips:
         name: what the split is called in messages: ``train``, ``validation``, ``test``.
         ids: one unique name per clip.
         labels: the class of each clip, a whole number of at least 0.
-        modalities: by name (clips, ...) arrays, or `Ragged` where clips differ in length.
+        modalities: by name (clips, ...) arrays, `Ragged` where clips differ in length, or whatever
+            gives clips by row (`Modality`), which is read through once, a clip at a time.
         groups: what must not be split apart, such as each clip's session; empty if nothing.
+        checked: names of modalities whose clips need not be looked at any more.
 
     Raises:
         ValueError: no clip or no modality, counts that disagree, an id twice, a label that is no
-            class, a modality with other than numbers, or with numbers that are not finite.
+            class, a modality whose name cannot be a file's, with other than numbers, with clips
+            of several shapes or types, or with numbers that are not finite.
 
     """
 
@@ -47,14 +50,17 @@ class Clips:
     labels: Sequence[int] = field(repr=False)
     modalities: Mapping[str, Modality] = field(repr=False)
     groups: Sequence[str] = field(default=(), repr=False)
+    checked: InitVar[Collection[str]] = ()
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, checked: Collection[str]) -> None:
         where, count = f"Clips: split {self.name!r}", len(self.ids)
         if count == 0 or not self.modalities:
             raise ValueError(
                 f"{where}: expected at least one clip and one modality, "
                 f"got {count} and {len(self.modalities)}"
             )
+        for what in self.modalities:
+            check_name(where, modality=what)
         counted: dict[str, Sized] = {"labels": self.labels, **self.modalities}
         if len(self.groups):
             counted["groups"] = self.groups
@@ -77,7 +83,8 @@ class Clips:
         object.__setattr__(self, "labels", labels.tolist())
         object.__setattr__(self, "groups", [str(group) for group in self.groups])
         for what, modality in self.modalities.items():
-            _check_numbers(f"{where}: modality {what!r}", modality, self.ids)
+            if what not in checked:
+                _check_clips(f"{where}: modality {what!r}", modality, self.ids)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -85,11 +92,11 @@ class Clips:
     def take(self, rows: Sequence[int] | NDArray[np.integer], *, name: str | None = None) -> Clips:
         """The clips of these rows, in this order.
 
-        Of a modality of one size, rows that are one block are not copied: what is mapped from a
-        file stays on the disk.
+        What is on the disk stays there, and so do rows of an array that are one block.
 
         Raises:
-            ValueError: no row, a row twice, or rows that are no whole numbers, such as a mask.
+            ValueError: no row, a row twice, or rows that are no whole numbers, such as a mask, or
+                that are not in 0..clips-1.
 
         """
         chosen = np.asarray(rows)
@@ -98,12 +105,19 @@ class Clips:
                 f"Clips: split {self.name!r}: expected the numbers of rows, got {chosen.dtype}"
             )
         numbers = chosen.astype(np.int64).tolist()
+        outside = [row for row in numbers if not 0 <= row < len(self)]
+        if outside or not numbers:
+            raise ValueError(
+                f"Clips: split {self.name!r}: expected at least one row, all in "
+                f"0..{len(self) - 1}, got {some(outside) or 'none'}"
+            )
         return Clips(
             name or self.name,
             [self.ids[row] for row in numbers],
             [self.labels[row] for row in numbers],
-            {what: _taken(modality, numbers) for what, modality in self.modalities.items()},
+            {what: taken(modality, numbers) for what, modality in self.modalities.items()},
             [self.groups[row] for row in numbers] if len(self.groups) else (),
+            checked=self.modalities,
         )
 
     def derived(self, name: str, source: str, transform: Callable[[Array], Array]) -> Clips:
@@ -119,18 +133,28 @@ class Clips:
         if name in self.modalities:
             raise ValueError(f"Clips: split {self.name!r} has a modality {name!r} already")
         given = self.modality(source)
-        made = [np.asarray(transform(given[row])) for row in range(len(self))]
-        pooled = made[0].ndim < np.ndim(given[0])
-        if isinstance(given, Ragged) and not pooled:
-            return replace(self, modalities={**self.modalities, name: Ragged.of(made)})
-        other = [self.ids[row] for row, one in enumerate(made) if one.shape != made[0].shape]
-        if other:
-            raise ValueError(
-                f"Clips: split {self.name!r}: expected that {name!r} has one shape, as of "
-                f"{self.ids[0]!r} {made[0].shape}, got others of {len(other)} clips: {some(other)}"
-            )
-        modality = np.stack(made)
-        return replace(self, modalities={**self.modalities, name: modality})
+        made = (np.asarray(transform(given[row])) for row in range(len(self)))
+        first = next(made)
+        clips = chain([first], made)
+        if is_ragged(given) and first.ndim >= np.ndim(given[0]):
+            modality: Modality = Ragged.of(list(clips))
+        else:
+            modality = np.empty((len(self), *first.shape), first.dtype)
+            other = []
+            for row, clip in enumerate(clips):
+                if (clip.shape, clip.dtype) == (first.shape, first.dtype):
+                    modality[row] = clip
+                else:
+                    other.append(self.ids[row])
+            if other:
+                raise ValueError(
+                    f"Clips: split {self.name!r}: expected that {name!r} has one shape and type, "
+                    f"as of {self.ids[0]!r} {first.shape} {first.dtype}, got others of "
+                    f"{len(other)} clips: {some(other)}"
+                )
+        return replace(
+            self, modalities={**self.modalities, name: modality}, checked=self.modalities
+        )
 
     def modality(self, name: str) -> Modality:
         """One modality by its name.
@@ -147,36 +171,34 @@ class Clips:
         return self.modalities[name]
 
 
-def clip_shape(modality: Modality) -> tuple[int, ...]:
-    """The shape of one clip; of a ragged modality without its length."""
-    return clip_values(modality).shape[1:]
-
-
-def clip_values(modality: Modality) -> Array:
-    """All numbers of a modality; of a ragged one, clip behind clip."""
-    return modality.values if isinstance(modality, Ragged) else modality
-
-
-def _taken(modality: Modality, rows: list[int]) -> Modality:
-    """These rows of a modality: of one size a view where they are one block, else a copy."""
-    if isinstance(modality, Ragged):
-        return modality.take(rows)
-    start, stop = (max(rows[0], 0), rows[0] + len(rows)) if rows else (0, 0)
-    return modality[start:stop] if rows == list(range(start, stop)) else modality[rows]
-
-
-def _check_numbers(where: str, modality: Modality, ids: Sequence[str]) -> None:
-    """Refuse what is no number, empty, or not finite; name the clips."""
-    values = clip_values(modality)
-    if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiu" or 0 in values.shape:
+def _check_clips(where: str, modality: Modality, ids: Sequence[str]) -> None:
+    """Refuse what is no number, empty, unlike the first clip, or not finite; name the clips."""
+    first, ragged = modality[0], is_ragged(modality)
+    kind, shape = getattr(first, "dtype", type(first).__name__), np.shape(first)[ragged:]
+    if (
+        not isinstance(first, np.ndarray | np.generic)
+        or first.dtype.kind not in "fiu"
+        or 0 in shape
+    ):
         raise ValueError(
-            f"{where}: expected a non-empty array of numbers, "
-            f"got {getattr(values, 'dtype', type(values).__name__)} {np.shape(values)}"
+            f"{where}: expected a non-empty array of numbers, got {kind} {(len(modality), *shape)}"
         )
-    if values.dtype.kind == "f":
-        wrong = [one for row, one in enumerate(ids) if not np.isfinite(modality[row]).all()]
-        if wrong:
-            raise ValueError(f"{where}: {len(wrong)} clips hold nan or infinity: {some(wrong)}")
+    if isinstance(modality, np.ndarray | Ragged) and first.dtype.kind != "f":
+        return  # of one shape and type anyway
+    other, wrong = [], []
+    for row, one in enumerate(ids):
+        clip = np.asarray(modality[row])
+        if (clip.dtype, clip.shape[ragged:]) != (kind, shape) or clip.size == 0:
+            other.append(f"{one} ({clip.dtype} {clip.shape})")
+        elif first.dtype.kind == "f" and not np.isfinite(clip).all():
+            wrong.append(one)
+    if other:
+        raise ValueError(
+            f"{where}: expected clips of one shape and type, as of {ids[0]!r} {kind} {shape}, "
+            f"got {len(other)} others: {some(other)}"
+        )
+    if wrong:
+        raise ValueError(f"{where}: {len(wrong)} clips hold nan or infinity: {some(wrong)}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,21 +272,20 @@ class ClipCorpus:
         for split in self.splits:
             digest.update(repr((split.ids, split.labels)).encode())
             for name, modality in sorted(split.modalities.items()):
-                if isinstance(modality, Ragged):
-                    arrays: tuple[Array, ...] = (modality.values, modality.lengths)
-                else:
-                    arrays = (modality,)
-                for array in arrays:
-                    digest.update(repr((name, array.dtype.str, array.shape)).encode())
-                    digest.update(np.ascontiguousarray(array).data)
+                ragged = is_ragged(modality)
+                kind = (name, ragged, modality[0].dtype.str, clip_shape(modality))
+                digest.update(repr(kind).encode())
+                for row in range(len(modality)):
+                    clip = np.ascontiguousarray(modality[row])
+                    digest.update(b"%d " % len(clip) * ragged)
+                    digest.update(clip.data)
         return digest.hexdigest()[:32]
 
 
 def _kinds(split: Clips) -> dict[str, str]:
     """What the clips of each modality look like, in words."""
     return {
-        name: f"{'ragged ' if isinstance(modality, Ragged) else ''}{clip_values(modality).dtype} "
-        f"{clip_shape(modality)}"
+        name: f"{'ragged ' * is_ragged(modality)}{modality[0].dtype} {clip_shape(modality)}"
         for name, modality in sorted(split.modalities.items())
     }
 

@@ -1,10 +1,14 @@
-"""Arrays of different lengths as one: sentences, dialogues, videos before they are cut."""
+"""What is asked for clip by clip: a modality, in memory, on the disk, or made then.
+
+Nothing here, and nothing that takes a `Modality`, holds more of it than a few clips, unless it was
+in memory already.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +16,98 @@ from numpy.typing import NDArray
 from kit.checks import some
 
 Array = NDArray[Any]
+
+
+@runtime_checkable
+class Modality(Protocol):
+    """Clips of one kind by row: an array (clips, ...), also mapped from a file; or anything lazy.
+
+    All clips have one shape and one type of number. Where they differ in the length of the first
+    axis, the modality has an attribute `ragged` that is true.
+    """
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, row: int, /) -> Array: ...
+
+
+def is_ragged(modality: Modality) -> bool:
+    """Whether clips differ in length."""
+    return bool(getattr(modality, "ragged", False))
+
+
+def clip_shape(modality: Modality) -> tuple[int, ...]:
+    """The shape of one clip; of a ragged modality without its length."""
+    return np.shape(modality[0])[is_ragged(modality) :]
+
+
+def taken(modality: Modality, rows: Sequence[int]) -> Modality:
+    """These rows, in this order: of an array a view if they are one block.
+
+    Other rows are copied of what is in memory, and only of that.
+    """
+    values = modality.values if isinstance(modality, Ragged) else modality
+    if isinstance(modality, np.ndarray) and list(rows) == list(range(rows[0], rows[-1] + 1)):
+        return modality[rows[0] : rows[-1] + 1]
+    if isinstance(values, np.memmap) or not isinstance(values, np.ndarray):
+        return Taken(modality, np.asarray(rows))
+    return modality.take(rows) if isinstance(modality, Ragged) else values[list(rows)]
+
+
+def mean_and_deviation(modality: Modality) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Of each value of the last axis (a colour, a mel band), over all clips; streamed, twice.
+
+    Returns:
+        (last axis,) each; the deviation of a value that never changes is 1.
+
+    """
+    first, count = next(_blocks(modality))[0], 0
+    mean, square, constant = np.zeros(len(first)), np.zeros(len(first)), np.ones(len(first), bool)
+    for block in _blocks(modality):
+        mean, count = mean + block.sum(axis=0, dtype=np.float64), count + len(block)
+    mean /= count
+    for block in _blocks(modality):
+        square += np.square(block - mean).sum(axis=0)
+        # Compared as they are: the mean of equal numbers may be off in its last bit.
+        constant &= (block == first).all(axis=0)
+    return mean, np.where(constant, 1.0, np.sqrt(square / count))
+
+
+def _blocks(modality: Modality) -> Iterator[Array]:
+    """All numbers as (values, last axis), millions at a time.
+
+    Bytes as float64, all at once, would take eight times their memory.
+    """
+    values = modality.values if isinstance(modality, Ragged) else modality
+    if isinstance(values, np.ndarray):
+        yield from np.array_split(values.reshape(-1, values.shape[-1]), values.size // 2**22 + 1)
+        return
+    held: list[Array] = []
+    for row in range(len(values)):
+        clip = values[row]
+        held.append(clip.reshape(-1, clip.shape[-1]))
+        if row == len(values) - 1 or len(held) * clip.size > 2**20:
+            yield np.concatenate(held)
+            held = []
+
+
+@dataclass(frozen=True, eq=False)
+class Taken:
+    """Some rows of a modality that stays where it is."""
+
+    modality: Modality = field(repr=False)
+    rows: NDArray[np.integer[Any]] = field(repr=False)
+
+    @property
+    def ragged(self) -> bool:
+        """As of what it is taken from."""
+        return is_ragged(self.modality)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, row: int, /) -> Array:
+        return self.modality[int(self.rows[row])]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +129,7 @@ class Ragged:
 
     values: Array = field(repr=False)
     lengths: NDArray[np.int64]
+    ragged: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         lengths = np.asarray(self.lengths)
@@ -69,9 +166,9 @@ class Ragged:
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def __getitem__(self, clip: int) -> Array:
-        start = self._starts[clip]
-        return self.values[start : start + self.lengths[clip]]
+    def __getitem__(self, row: int, /) -> Array:
+        start = self._starts[row]
+        return self.values[start : start + self.lengths[row]]
 
     def take(self, rows: Sequence[int] | NDArray[np.integer]) -> Ragged:
         """The clips of these rows, in this order."""

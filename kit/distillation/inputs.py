@@ -9,9 +9,8 @@ from typing import Any, Literal, NamedTuple
 from torch import nn
 
 from kit.checks import check_choice
-from kit.data.clips import Modality, clip_shape, clip_values
 from kit.data.crops import VideoCrop
-from kit.data.ragged import Ragged
+from kit.data.ragged import Modality, clip_shape, is_ragged
 from kit.encoders.audio import CNN14, SmallAudio
 from kit.encoders.sequence import LSTMPool
 from kit.encoders.video import R2Plus1D18, SmallVideo
@@ -131,9 +130,9 @@ class ClipKind(NamedTuple):
 
     @classmethod
     def of(cls, modality: Modality) -> ClipKind:
-        """Look at a modality."""
-        whole = clip_values(modality).dtype.kind in "iu"
-        return cls(clip_shape(modality), isinstance(modality, Ragged), whole)
+        """Look at a modality's first clip."""
+        whole = modality[0].dtype.kind in "iu"
+        return cls(clip_shape(modality), is_ragged(modality), whole)
 
 
 def shifts(inputs: Mapping[str, ClipInput]) -> dict[str, int]:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from kit.data.clips import ClipBatch, Modality, clip_values
+from kit.data.clips import ClipBatch
+from kit.data.ragged import Modality, mean_and_deviation
 from kit.distillation.inputs import (
     CLIP_ENCODERS,
     KINETICS_DEVIATION,
@@ -103,16 +103,9 @@ class ClipEncoder(nn.Module):
         """
         if self.asked.scaling != "training":
             return
-        values = clip_values(modality)
-        flat = values.reshape(-1, values.shape[-1])
-        # Block by block: bytes as float64, all at once, would take eight times their memory.
-        blocks = np.array_split(flat, flat.size // 2**22 + 1)
-        mean = sum(block.sum(axis=0, dtype=np.float64) for block in blocks) / len(flat)
-        square = sum(np.square(block - mean).sum(axis=0) for block in blocks) / len(flat)
-        # Compared as they are: the mean of equal numbers may be off in its last bit.
-        constant = np.all([(block == flat[0]).all(axis=0) for block in blocks], axis=0)
+        mean, deviation = mean_and_deviation(modality)
         self.mean.copy_(torch.from_numpy(mean))
-        self.deviation.copy_(torch.from_numpy(np.where(constant, 1.0, np.sqrt(square))))
+        self.deviation.copy_(torch.from_numpy(deviation))
 
     def train(self, mode: bool = True) -> ClipEncoder:
         """Training mode, except for a frozen encoder, which stays as it is in evaluation."""
@@ -136,7 +129,7 @@ class ClipEncoder(nn.Module):
                 f"got ({', '.join(came)}){'' if lengths is None else ', ragged'}"
             )
         if sequences and lengths is None:
-            lengths = torch.full((len(values),), values.shape[1], device=values.device)
+            lengths = torch.full((len(values),), values.shape[1])  # on the CPU, as batches have it
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.asked.frozen):
             scaled = (values - self.mean) / self.deviation
             given = (scaled,) if lengths is None else (scaled, lengths)

@@ -1,4 +1,4 @@
-"""A sequence of frame features in, one feature vector out: the student of emotion recognition."""
+"""The maximum over time of an LSTM: of sequences of frame features here, of sentences in `text`."""
 
 from __future__ import annotations
 
@@ -44,20 +44,48 @@ class LSTMPool(nn.Module):
                 f"LSTMPool: expected values (batch, longest, {features}) and lengths (batch,), got "
                 f"{tuple(values.shape)} and {tuple(lengths.shape)}"
             )
-        if lengths.dtype != torch.int64:
-            raise ValueError(f"LSTMPool: lengths must be int64, got {lengths.dtype}")
-        lengths = lengths.cpu()
-        if int(lengths.min()) < 1 or int(lengths.max()) > values.shape[1]:
-            raise ValueError(
-                f"LSTMPool: lengths must lie in 1..{values.shape[1]}, got values from "
-                f"{int(lengths.min())} to {int(lengths.max())}"
-            )
-        packed = pack_padded_sequence(values, lengths, batch_first=True, enforce_sorted=False)
-        outputs, _ = pad_packed_sequence(
-            self.lstm(packed)[0], batch_first=True, total_length=values.shape[1]
+        return lstm_maximum("LSTMPool", self.lstm, values, lengths)
+
+
+def lstm_maximum(
+    name: str, lstm: nn.LSTM, values: Tensor, lengths: Tensor, dropout: nn.Module | None = None
+) -> Tensor:
+    """The maximum of an LSTM's outputs over each sequence's own steps; padding takes no part.
+
+    With `lengths` on the CPU, where batches keep them, nothing waits for a GPU: sequences are
+    sorted here, because torch's `enforce_sorted=False` copies their order to the GPU and back.
+
+    Args:
+        name: who asks, for the message.
+        lstm: of one layer, ``batch_first``; in both directions or in one.
+        values: (batch, longest, features) float, padded at the end.
+        lengths: (batch,) int64, at least 1 each.
+        dropout: of the outputs, before the maximum.
+
+    Returns:
+        (batch, directions x units).
+
+    Raises:
+        ValueError: lengths that are no whole numbers or lie outside 1..longest.
+
+    """
+    longest = values.shape[1]
+    if lengths.dtype != torch.int64:
+        raise ValueError(f"{name}: lengths must be int64, got {lengths.dtype}")
+    lengths = lengths.cpu()
+    if int(lengths.min()) < 1 or int(lengths.max()) > longest:
+        raise ValueError(
+            f"{name}: lengths must lie in 1..{longest}, got values from "
+            f"{int(lengths.min())} to {int(lengths.max())}"
         )
-        time = torch.arange(values.shape[1], device=outputs.device)
-        padding = time[None, :] >= lengths.to(outputs.device)[:, None]
-        lowest = torch.finfo(outputs.dtype).min
-        highest: Tensor = outputs.masked_fill(padding[:, :, None], lowest).amax(1)
-        return highest
+    descending, order = lengths.sort(descending=True)
+    padding = torch.arange(longest) >= lengths[:, None]
+    order, back, padding = (
+        index.to(values.device, non_blocking=True) for index in (order, order.argsort(), padding)
+    )
+    packed = pack_padded_sequence(values.index_select(0, order), descending, batch_first=True)
+    outputs, _ = pad_packed_sequence(lstm(packed)[0], batch_first=True, total_length=longest)
+    outputs = outputs.index_select(0, back)
+    if dropout is not None:
+        outputs = dropout(outputs)
+    return outputs.masked_fill(padding[:, :, None], torch.finfo(outputs.dtype).min).amax(1)

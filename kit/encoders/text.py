@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from kit.encoders.sequence import lstm_maximum
 
 PAD = 0  # the token id of padding
 
@@ -58,20 +58,5 @@ class BiLSTM(nn.Module):
                 "BiLSTM: expected tokens (batch, longest) and lengths (batch,), got "
                 f"{tuple(tokens.shape)} and {tuple(lengths.shape)}"
             )
-        lengths = lengths.cpu()
-        if int(lengths.min()) < 1 or int(lengths.max()) > tokens.shape[1]:
-            raise ValueError(
-                f"BiLSTM: lengths must lie in 1..{tokens.shape[1]}, got values from "
-                f"{int(lengths.min())} to {int(lengths.max())}"
-            )
         words = self.dropout(self.embedding(tokens))
-        packed = pack_padded_sequence(words, lengths, batch_first=True, enforce_sorted=False)
-        outputs, _ = pad_packed_sequence(
-            self.lstm(packed)[0], batch_first=True, total_length=tokens.shape[1]
-        )
-        outputs = self.dropout(outputs)
-        time = torch.arange(tokens.shape[1], device=outputs.device)
-        padding = time[None, :] >= lengths.to(outputs.device)[:, None]
-        lowest = torch.finfo(outputs.dtype).min
-        features: Tensor = outputs.masked_fill(padding[:, :, None], lowest).amax(1)
-        return features
+        return lstm_maximum("BiLSTM", self.lstm, words, lengths, self.dropout)

@@ -11,15 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from kit.checks import some
+from kit.metrics.arrays import Floats, Integers, Labels, as_array, integer_labels, real_matrix
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
-Labels = Sequence[int] | NDArray[np.integer] | Tensor
 Groups = Sequence[int] | Sequence[str] | NDArray[Any] | Tensor
 
 # Means of the same probabilities, added in another order, differ by less; float32 logits by more.
@@ -81,7 +78,7 @@ def evaluate_classification(
     name = "evaluate_classification"
     scores = real_matrix(name, "logits", logits)
     rows, classes = scores.shape
-    truth = integer_labels(name, labels, rows)
+    truth = integer_labels(name, "labels", labels, rows)
     if truth.min() < 0 or truth.max() >= classes:
         raise ValueError(
             f"{name}: expected labels in 0..{classes - 1}, "
@@ -105,56 +102,14 @@ def evaluate_classification(
     )
 
 
-def real_matrix(name: str, argument: str, values: NDArray[Any] | Tensor) -> Floats:
-    """Return a non-empty finite (rows, columns) matrix as float64, or refuse what is none."""
-    if isinstance(values, Tensor):
-        real = not values.is_complex() and values.dtype != torch.bool
-    else:
-        values = np.asarray(values)
-        real = values.dtype.kind in "fiu"
-    shape = tuple(values.shape)
-    if len(shape) != 2 or 0 in shape or not real:
-        raise ValueError(
-            f"{name}: expected {argument} to be a matrix of real numbers with at least one row and "
-            f"one column, got shape {shape} and dtype {values.dtype}"
-        )
-    if isinstance(values, Tensor):
-        values = values.detach().to("cpu", torch.float64).numpy()
-    matrix = values.astype(np.float64)
-    wrong = ~np.isfinite(matrix).all(axis=1)
-    if wrong.any():
-        raise ValueError(
-            f"{name}: expected finite {argument}, got {wrong.sum()} rows that are not, "
-            f"the first is row {wrong.argmax()}"
-        )
-    return matrix
-
-
-def integer_labels(name: str, labels: Labels, rows: int) -> Integers:
-    """Return (rows,) integers as int64, or refuse what is none."""
-    array = labels.detach().cpu().numpy() if isinstance(labels, Tensor) else np.asarray(labels)
-    if array.shape != (rows,) or array.dtype.kind not in "iu":
-        raise ValueError(
-            f"{name}: expected labels to be one integer for each of {rows} rows, "
-            f"got shape {array.shape} and dtype {array.dtype}"
-        )
-    return array.astype(np.int64)
-
-
-def _members(name: str, groups: Groups) -> tuple[list[Any], Integers]:
-    """The ids in ascending order, and for each row the place of its id among them."""
-    array = groups.detach().cpu().numpy() if isinstance(groups, Tensor) else np.asarray(groups)
-    if array.ndim != 1:
-        raise ValueError(f"{name}: expected groups of shape (rows,), got {array.shape}")
-    ids, member = np.unique(array, return_inverse=True)
-    return ids.tolist(), member.astype(np.int64)
-
-
 def _mean_softmax(
     name: str, logits: Floats, labels: Integers, groups: Groups
 ) -> tuple[Floats, Integers]:
     """Mean probabilities (groups, classes) and label (groups,) of each group."""
-    ids, member = _members(name, groups)
+    array = as_array(groups)
+    if array.ndim != 1:
+        raise ValueError(f"{name}: expected groups of shape (rows,), got {array.shape}")
+    ids, member = np.unique(array, return_inverse=True)
     if len(member) != len(logits):
         raise ValueError(
             f"{name}: expected groups to be one id for each of {len(logits)} rows, "
@@ -168,7 +123,7 @@ def _mean_softmax(
     if len(mixed):
         raise ValueError(
             f"{name}: expected one label in all rows of a group, got several in "
-            f"{some([repr(ids[place]) for place in mixed])}"
+            f"{some([repr(one) for one in ids[mixed].tolist()])}"
         )
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities = powers / powers.sum(axis=1, keepdims=True)

@@ -11,8 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kit.checks import some
-from kit.metrics.classification import Floats, Labels, integer_labels, real_matrix
-from kit.metrics.ranks import Features
+from kit.metrics.arrays import (
+    Features,
+    Floats,
+    Labels,
+    integer_labels,
+    real_matrix,
+    refuse_rows,
+)
 from kit.metrics.retrieval import evaluate_retrieval
 
 Ids = Sequence[Hashable] | NDArray[Any] | Tensor
@@ -127,7 +133,7 @@ def same_class_cosine(
             f"{name}: teacher_features {teacher.shape} and student_features {student.shape} "
             f"must have the same shape"
         )
-    classes = integer_labels(name, labels, len(teacher))
+    classes = integer_labels(name, "labels", labels, len(teacher))
     order = np.argsort(classes, kind="stable")
     _, starts, sizes = np.unique(classes[order], return_index=True, return_counts=True)
     pairs = int(np.sum(sizes * (sizes - 1)))
@@ -153,11 +159,6 @@ def _ids(name: str, side: str, ids: Ids, rows: int) -> list[Any]:
 def _unit_rows(name: str, argument: str, features: Features) -> Floats:
     matrix = real_matrix(name, argument, features)
     lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
-    zero = lengths[:, 0] == 0
-    if zero.any():
-        raise ValueError(
-            f"{name}: expected no row of zeros in {argument}, got {zero.sum()}, "
-            f"the first is row {zero.argmax()}"
-        )
-    matrix /= lengths
-    return matrix
+    refuse_rows(name, argument, "zero", lengths[:, 0] == 0)
+    unit: Floats = matrix / lengths
+    return unit

@@ -25,10 +25,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kit.metrics.arrays import Features, Integers
 from kit.metrics.counting import SORT_FROM, Counter, compiled_counter, count_reaching
-
-Features = NDArray[np.generic] | Tensor
-Integers = NDArray[np.int64]
 
 TILE = (512, 4096)  # rows and columns of a tile at most: its product stays in the processor's cache
 ALIGN = 16  # a tile's sides are multiples of it: with ragged edges BLAS sums equal rows differently

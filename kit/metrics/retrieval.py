@@ -22,12 +22,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from kit.metrics.ranks import Features, Integers, Ranks, Side, ranks_both_ways, ranks_of_positives
-
-Floats = NDArray[np.float64]
-Labels = Sequence[int] | NDArray[np.integer] | Tensor
+from kit.metrics.arrays import (
+    Features,
+    Floats,
+    Integers,
+    Labels,
+    as_double,
+    features_of,
+    integer_labels,
+    refuse_rows,
+)
+from kit.metrics.ranks import Ranks, Side, ranks_both_ways, ranks_of_positives
 
 RECALL_LEVELS = np.linspace(0, 1, 11)
 
@@ -68,9 +74,6 @@ class RetrievalScores:
         map: mean average precision, percent.
         map_cmpm: the same where a hit does not count itself unless it is first, percent.
         curve: mean recall and mean precision at each rank, 0 to 1.
-        interpolated: (11,) best precision on the mean curve at recall of at least 0, 0.1, ..., 1.
-        area: under the mean curve by trapezoids, which starts at recall 0 with the first rank's
-            precision; 0 to 1.
         tied_share: share of queries whose best positive ties with an irrelevant item, 0 to 1.
         queries_without_positive: rows of the query features that no score includes.
         per_query: the numbers behind the means.
@@ -82,11 +85,22 @@ class RetrievalScores:
     map: float
     map_cmpm: float
     curve: Curve = field(repr=False)
-    interpolated: Floats = field(repr=False)
-    area: float
     tied_share: float
     queries_without_positive: tuple[int, ...] = field(repr=False)
     per_query: PerQuery = field(repr=False)
+
+    @property
+    def interpolated(self) -> Floats:
+        """(11,) best precision on the mean curve at recall of at least 0, 0.1, ..., 1."""
+        best_from_here = np.maximum.accumulate(self.curve.precision[::-1])[::-1]
+        # A mean of shares such as 1/3 may miss 1 by a rounding.
+        return best_from_here[np.searchsorted(self.curve.recall, RECALL_LEVELS - 1e-9)]
+
+    @property
+    def area(self) -> float:
+        """Under the mean curve, by trapezoids; it starts at recall 0 with the first precision."""
+        recall, precision = self.curve
+        return float(np.trapezoid(np.insert(precision, 0, precision[0]), np.insert(recall, 0, 0.0)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,9 +149,9 @@ def evaluate_retrieval(
 
     """
     name = "evaluate_retrieval"
-    queries = _side(name, "query", query_features, query_labels)
-    gallery = _side(name, "gallery", gallery_features, gallery_labels)
-    _check_widths(name, ("query", queries), ("gallery", gallery))
+    queries, gallery = _sides(
+        name, query=(query_features, query_labels), gallery=(gallery_features, gallery_labels)
+    )
     _check_ks(name, ks, len(gallery.order), "gallery")
     return _scores(name, "query", ks, queries, gallery, ranks_of_positives(queries, gallery))
 
@@ -171,9 +185,9 @@ def evaluate_cross_modal(
 
     """
     name = "evaluate_cross_modal"
-    images = _side(name, "image", image_features, image_labels)
-    texts = _side(name, "text", text_features, text_labels)
-    _check_widths(name, ("image", images), ("text", texts))
+    images, texts = _sides(
+        name, image=(image_features, image_labels), text=(text_features, text_labels)
+    )
     folds = _folds(name, images, texts, fold_size)
     of_images, of_texts = [], []
     for image_fold, text_fold in folds:
@@ -207,18 +221,13 @@ def _scores(
             f"{name}: expected {asking}_labels that some item on the other side has too, "
             f"got none among {len(without)} queries"
         )
-    curve = Curve(
-        recall=np.cumsum(recalled) / answered,
-        precision=np.cumsum(found) / np.arange(1, size + 1) / answered,
-    )
+    precision = np.cumsum(found) / np.arange(1, size + 1) / answered
     return RetrievalScores(
         recall={int(k): float(100 * np.mean(per_query.best_rank <= k)) for k in ks},
         median_rank=float(np.median(per_query.best_rank)),
         map=float(per_query.average_precision.mean()),
         map_cmpm=float(per_query.average_precision_cmpm.mean()),
-        curve=curve,
-        interpolated=_interpolated(curve),
-        area=_area(curve),
+        curve=Curve(np.cumsum(recalled) / answered, precision),
         tied_share=float(per_query.tied.mean()),
         queries_without_positive=tuple(without.tolist()),
         per_query=per_query,
@@ -248,18 +257,6 @@ def _joined(parts: Sequence[PerQuery]) -> PerQuery:
     ascending = np.argsort(np.concatenate([part.query for part in parts]))
     columns: list[Any] = [np.concatenate(arrays)[ascending] for arrays in zip(*parts, strict=True)]
     return PerQuery(*columns)
-
-
-def _interpolated(curve: Curve) -> Floats:
-    best_from_here = np.maximum.accumulate(curve.precision[::-1])[::-1]
-    # A mean of shares such as 1/3 may miss 1 by a rounding.
-    return best_from_here[np.searchsorted(curve.recall, RECALL_LEVELS - 1e-9)]
-
-
-def _area(curve: Curve) -> float:
-    recall = np.concatenate([[0.0], curve.recall])
-    precision = np.concatenate([curve.precision[:1], curve.precision])
-    return float(np.trapezoid(precision, recall))
 
 
 def _folds(name: str, images: Side, texts: Side, fold_size: int | None) -> list[tuple[Side, Side]]:
@@ -295,20 +292,17 @@ def _folds(name: str, images: Side, texts: Side, fold_size: int | None) -> list[
 
 
 def _mean_over_folds(folds: Sequence[RetrievalScores]) -> RetrievalScores:
-    curve = _mean_curve([scores.curve for scores in folds])
+    means = {
+        name: float(np.mean([getattr(scores, name) for scores in folds]))
+        for name in ("median_rank", "map", "map_cmpm", "tied_share")
+    }
+    without = sorted(row for scores in folds for row in scores.queries_without_positive)
     return RetrievalScores(
         recall={k: float(np.mean([scores.recall[k] for scores in folds])) for k in folds[0].recall},
-        median_rank=float(np.mean([scores.median_rank for scores in folds])),
-        map=float(np.mean([scores.map for scores in folds])),
-        map_cmpm=float(np.mean([scores.map_cmpm for scores in folds])),
-        curve=curve,
-        interpolated=_interpolated(curve),
-        area=_area(curve),
-        tied_share=float(np.mean([scores.tied_share for scores in folds])),
-        queries_without_positive=tuple(
-            sorted(row for scores in folds for row in scores.queries_without_positive)
-        ),
+        curve=_mean_curve([scores.curve for scores in folds]),
+        queries_without_positive=tuple(without),
         per_query=_joined([scores.per_query for scores in folds]),
+        **means,
     )
 
 
@@ -323,60 +317,31 @@ def _mean_curve(curves: Sequence[Curve]) -> Curve:
     return Curve(recall, precision)
 
 
-def _side(name: str, side: str, features: Features, labels: Labels) -> Side:
-    """Check one side's input; sort its items by label and measure its rows."""
-    if not isinstance(features, Tensor):
-        features = np.asarray(features)
-    if features.ndim != 2 or 0 in features.shape:
-        raise ValueError(
-            f"{name}: expected {side}_features of shape (items, dim), neither of them 0, "
-            f"got {tuple(features.shape)}"
+def _sides(name: str, **sides: tuple[Features, Labels]) -> tuple[Side, Side]:
+    """Check both sides' input; sort their items by label and measure their rows."""
+    read = [_side(name, side, *given) for side, given in sides.items()]
+    if len({side.features.shape[1] for side in read}) > 1:
+        shapes = (
+            f"{n}_features {tuple(s.features.shape)}" for n, s in zip(sides, read, strict=True)
         )
-    if not _is_real(features):
-        raise ValueError(f"{name}: expected real numbers in {side}_features, got {features.dtype}")
-    array = labels.detach().cpu().numpy() if isinstance(labels, Tensor) else np.asarray(labels)
-    if array.shape != (len(features),) or array.dtype.kind not in "iu":
-        raise ValueError(
-            f"{name}: expected {side}_labels to be one integer for each of {len(features)} rows of "
-            f"{side}_features, got shape {array.shape} and dtype {array.dtype}"
-        )
-    norms = _norms(features)
-    for problem, wrong in (("not finite", ~norms.isfinite()), ("zero", norms == 0)):
-        if wrong.any():
-            first = int(wrong.nonzero()[0])
-            raise ValueError(
-                f"{name}: expected finite rows that are not zero in {side}_features, got "
-                f"{int(wrong.sum())} rows that are {problem}, the first is row {first}"
-            )
-    order = np.argsort(array, kind="stable").astype(np.int64)
-    return Side(features, norms, order, array.astype(np.int64)[order])
-
-
-def _is_real(features: Features) -> bool:
-    if isinstance(features, Tensor):
-        return not features.is_complex() and features.dtype != torch.bool
-    return features.dtype.kind in "fiu"
+        raise ValueError(f"{name}: {' and '.join(shapes)} must have the same width")
+    return read[0], read[1]
 
 
 @torch.no_grad()
-def _norms(features: Features, block: int = 4096) -> Tensor:
-    """Measure the rows: (items,) float64 on the CPU, not finite where a number of a row is not."""
-    norms = []
-    for start in range(0, len(features), block):
-        rows = features[start : start + block]
-        # A copy, because torch warns of numpy arrays that cannot be written to.
-        rows = rows if isinstance(rows, Tensor) else torch.from_numpy(rows.astype(np.float64))
-        norms.append(torch.linalg.vector_norm(rows.to(torch.float64), dim=1).cpu())
-    return torch.cat(norms)
-
-
-def _check_widths(name: str, one: tuple[str, Side], other: tuple[str, Side]) -> None:
-    (first, a), (second, b) = one, other
-    if a.features.shape[1] != b.features.shape[1]:
-        raise ValueError(
-            f"{name}: {first}_features {tuple(a.features.shape)} and {second}_features "
-            f"{tuple(b.features.shape)} must have the same width"
-        )
+def _side(name: str, side: str, given: Features, labels: Labels, block: int = 4096) -> Side:
+    features = features_of(name, f"{side}_features", given)
+    array = integer_labels(name, f"{side}_labels", labels, len(features))
+    norms = torch.cat(  # not finite where a number of a row is not
+        [
+            torch.linalg.vector_norm(as_double(features[start : start + block]), dim=1).cpu()
+            for start in range(0, len(features), block)
+        ]
+    )
+    refuse_rows(name, f"{side}_features", "not finite", ~norms.isfinite().numpy())
+    refuse_rows(name, f"{side}_features", "zero", (norms == 0).numpy())
+    order = np.argsort(array, kind="stable").astype(np.int64)
+    return Side(features, norms, order, array[order])
 
 
 def _check_ks(name: str, ks: Sequence[int], size: int, side: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import pickle
 import random
 from collections import Counter
@@ -19,7 +20,7 @@ from torch import Tensor
 from kit.data.clip_batches import ClipLoader, TrainingBatches, evaluation_batches, shifted, whole
 from kit.data.clips import ClipBatch, Clips
 from kit.data.crops import VideoCrop
-from kit.data.ragged import Ragged
+from kit.data.ragged import Ragged, Taken
 
 COUNT = 11
 WHOLE = VideoCrop(frames=3, size=4, scale=(1.0, 1.0), ratio=(1.0, 1.0), mirrored=False)
@@ -133,6 +134,29 @@ def test_workers_give_the_same_batches() -> None:
     assert len(pairs) == 2
     assert all(type(b) is ClipBatch and equal(a, b) for a, b in pairs)
     pickle.loads(pickle.dumps(alone.batches))
+
+
+def test_what_is_asked_clip_by_clip_comes_as_from_memory() -> None:
+    here = clips(frames=5)
+    rows = np.arange(COUNT)
+    lazy = {name: Taken(modality, rows) for name, modality in here.modalities.items()}
+    for how in ({}, {"crops": {"video": VideoCrop(2, 4)}}):
+        given: dict[str, Any] = {"modalities": list(lazy), **how}
+        one, two = loader(4, clips=here, **given), loader(4, clips=clips(modalities=lazy), **given)
+        assert all(equal(a, b) for a, b in zip(one.epoch(1), two.epoch(1), strict=True))
+
+
+def test_processes_live_for_all_epochs() -> None:
+    several = loader(2, modalities=("steps",), workers=2)
+    list(several.epoch(0))
+    before = {process.pid for process in multiprocessing.active_children()}
+    assert len(before) == 2
+    rest = list(several.epoch(1, skip=3))
+    assert {process.pid for process in multiprocessing.active_children()} == before
+    whole_epoch = list(loader(2, modalities=("steps",)).epoch(1))
+    assert all(equal(a, b) for a, b in zip(rest, whole_epoch[3:], strict=True))
+    del several
+    assert not multiprocessing.active_children()
 
 
 @pytest.mark.parametrize("size", [0, COUNT + 1])

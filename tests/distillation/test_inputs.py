@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from kit.data.clips import ClipBatch
 from kit.data.crops import VideoCrop
-from kit.data.ragged import Ragged
+from kit.data.ragged import Ragged, Taken
 from kit.distillation.inputs import CLIP_ENCODERS, ClipInput, ClipKind, crops, shifts
 from kit.distillation.networks import ClipEncoder, clip_encoders, encode, feature_dims
 from kit.encoders.audio import CNN14
@@ -245,6 +245,20 @@ def test_ragged_clips_are_scaled_by_their_own_steps_and_not_by_padding() -> None
     one.learn_scaling(Ragged.of(parts))
     assert one.mean.tolist() == [5] * 7
     assert one.deviation.tolist() == pytest.approx([np.sqrt(3)] * 7)
+
+
+@pytest.mark.parametrize("rows", [[4, 0, 2], [0, 1, 2, 3, 4]])
+def test_what_is_asked_clip_by_clip_is_scaled_as_what_is_in_memory(rows: list[int]) -> None:
+    clips = np.random.default_rng(0).integers(0, 256, (5, 6, 7), dtype=np.uint8)
+    clips[:, :, 3] = 9
+    lazy, here = encoder("lstm"), encoder("lstm")
+    lazy.learn_scaling(Taken(clips, np.array(rows)))
+    here.learn_scaling(clips[rows])
+    torch.testing.assert_close(lazy.mean, here.mean)
+    torch.testing.assert_close(lazy.deviation, here.deviation)
+    assert lazy.deviation[3] == 1
+    taken = Taken(Ragged.of([*clips]), np.array(rows))
+    assert ClipKind.of(taken) == ClipKind((7,), ragged=True, whole=True)
 
 
 def test_large_modalities_are_scaled_block_by_block_to_the_same_numbers() -> None:

@@ -6,8 +6,9 @@ import pytest
 import torch
 from activation_checks import check_all_parameters_learn, rectifiers_called
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from kit.encoders.sequence import LSTMPool
+from kit.encoders.sequence import LSTMPool, lstm_maximum
 
 LENGTHS = torch.tensor([4, 1, 6, 2])
 LONGEST = 6
@@ -165,3 +166,19 @@ def test_lengths_outside_the_batch_are_named(network: LSTMPool, wrong: int) -> N
 def test_lengths_that_are_no_whole_numbers_are_named(network: LSTMPool) -> None:
     with pytest.raises(ValueError, match=r"^LSTMPool: lengths must be int64, got torch\.float32$"):
         network(sequences(), LENGTHS.float())
+
+
+@pytest.mark.parametrize("directions", [1, 2])
+def test_it_has_the_bits_of_torchs_own_sorting(directions: int) -> None:
+    torch.manual_seed(0)
+    lstm = nn.LSTM(5, 3, batch_first=True, bidirectional=directions == 2)
+    ours, theirs = sequences().requires_grad_(), sequences().requires_grad_()
+    maximum = lstm_maximum("f", lstm, ours, LENGTHS)
+    packed = pack_padded_sequence(theirs, LENGTHS, batch_first=True, enforce_sorted=False)
+    outputs, _ = pad_packed_sequence(lstm(packed)[0], batch_first=True)
+    padding = torch.arange(LONGEST) >= LENGTHS[:, None]
+    expected = outputs.masked_fill(padding[:, :, None], -9).amax(1)
+    assert torch.equal(maximum, expected)
+    for features in (maximum, expected):
+        features.square().sum().backward()
+    assert torch.equal(ours.grad, theirs.grad)

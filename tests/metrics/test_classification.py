@@ -229,7 +229,10 @@ def test_a_model_of_one_class_is_right():
         (np.zeros((3, 2), complex), "complex128"),
         (torch.zeros(3, 2, dtype=torch.bool), r"torch\.bool"),
         (np.array([["a"], ["b"], ["c"]]), "<U1"),
-        ([[0.0, 1.0], [np.nan, 0.0], [np.inf, 0.0]], "got 2 rows that are not, the first is row 1"),
+        (
+            [[0.0, 1.0], [np.nan, 0.0], [np.inf, 0.0]],
+            "logits that is not finite, got 2, the first is row 1",
+        ),
     ],
 )
 def test_wrong_logits(logits, problem):

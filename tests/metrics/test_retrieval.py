@@ -499,15 +499,36 @@ def with_row(value):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"query_features": np.ones(3)}, r"query_features of shape \(items, dim\).*got \(3,\)"),
-        ({"gallery_features": np.ones((5, 3, 1))}, r"gallery_features of shape.*\(5, 3, 1\)"),
-        ({"query_features": np.ones((0, 3))}, r"query_features.*neither of them 0.*\(0, 3\)"),
+        (
+            {"query_features": np.ones(3)},
+            r"query_features to be a matrix of real numbers .* got shape \(3,\)",
+        ),
+        ({"gallery_features": np.ones((5, 3, 1))}, r"gallery_features to be a matrix.*\(5, 3, 1\)"),
+        (
+            {"query_features": np.ones((0, 3))},
+            r"query_features.*at least one row and one column.*\(0, 3\)",
+        ),
         ({"gallery_features": torch.ones(5, 0)}, r"gallery_features.*\(5, 0\)"),
-        ({"gallery_features": np.ones((5, 3), bool)}, "real numbers in gallery_features.*bool"),
-        ({"query_features": torch.ones(4, 3).cfloat()}, "real numbers in query_features.*complex"),
-        ({"gallery_features": with_row(0)}, "gallery_features, got 1 rows that are zero.*row 2"),
-        ({"gallery_features": with_row(np.nan)}, "1 rows that are not finite.*row 2"),
-        ({"gallery_features": with_row(np.inf)}, "1 rows that are not finite.*row 2"),
+        (
+            {"gallery_features": np.ones((5, 3), bool)},
+            "gallery_features to be a matrix of real numbers.*bool",
+        ),
+        (
+            {"query_features": torch.ones(4, 3).cfloat()},
+            "query_features to be a matrix of real numbers.*complex",
+        ),
+        (
+            {"gallery_features": with_row(0)},
+            "no row in gallery_features that is zero, got 1, the first is row 2",
+        ),
+        (
+            {"gallery_features": with_row(np.nan)},
+            "gallery_features that is not finite, got 1, the first is row 2",
+        ),
+        (
+            {"gallery_features": with_row(np.inf)},
+            "gallery_features that is not finite, got 1, the first is row 2",
+        ),
         (
             {"gallery_features": np.ones((5, 2))},
             r"query_features \(4, 3\) and gallery_features \(5, 2\) must have the same width",

@@ -1,0 +1,70 @@
+"""What metrics take, of numpy or of torch: matrices of real numbers, one integer label a row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Features = NDArray[np.generic] | Tensor
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Labels = Sequence[int] | NDArray[np.integer] | Tensor
+
+
+def as_array(values: Any) -> NDArray[Any]:
+    """As numpy has it."""
+    return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+
+
+def as_double(features: Features) -> Tensor:
+    """In float64; a copy of an array, because torch warns of those that cannot be written to."""
+    if isinstance(features, Tensor):
+        return features.detach().double()
+    return torch.from_numpy(features.astype(np.float64))
+
+
+def features_of(name: str, argument: str, values: Any) -> Features:
+    """Return a non-empty matrix of real numbers as it is, or refuse what is none."""
+    features: Features = values if isinstance(values, Tensor) else np.asarray(values)
+    if isinstance(features, Tensor):
+        real = not features.is_complex() and features.dtype != torch.bool
+    else:
+        real = features.dtype.kind in "fiu"
+    if features.ndim != 2 or 0 in features.shape or not real:
+        raise ValueError(
+            f"{name}: expected {argument} to be a matrix of real numbers with at least one row and "
+            f"one column, got shape {tuple(features.shape)} and dtype {features.dtype}"
+        )
+    return features
+
+
+def real_matrix(name: str, argument: str, values: Any) -> Floats:
+    """Return a non-empty finite (rows, columns) matrix as float64, or refuse what is none."""
+    matrix = as_double(features_of(name, argument, values)).cpu().numpy()
+    refuse_rows(name, argument, "not finite", ~np.isfinite(matrix).all(axis=1))
+    return matrix
+
+
+def refuse_rows(name: str, argument: str, problem: str, wrong: NDArray[np.bool_]) -> None:
+    """Refuse a matrix with rows (rows,) that are wrong; the first is named."""
+    if wrong.any():
+        raise ValueError(
+            f"{name}: expected no row in {argument} that is {problem}, got {wrong.sum()}, "
+            f"the first is row {wrong.argmax()}"
+        )
+
+
+def integer_labels(name: str, argument: str, labels: Labels, rows: int) -> Integers:
+    """Return (rows,) integers as int64, or refuse what is none."""
+    array = as_array(labels)
+    if array.shape != (rows,) or array.dtype.kind not in "iu":
+        raise ValueError(
+            f"{name}: expected {argument} to be one integer for each of {rows} rows, "
+            f"got shape {array.shape} and dtype {array.dtype}"
+        )
+    return array.astype(np.int64)
