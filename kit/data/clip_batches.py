@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from torch.utils.data import DataLoader, Dataset
 
 from kit.data.clips import ClipBatch, Clips
 from kit.data.crops import VideoCrop
+from kit.data.epochs import EpochLoader
 from kit.data.ragged import Ragged
 
 # An independent stream of chance for the order; one for what is cut out of each clip.
@@ -25,7 +24,7 @@ _ORDER, _CUT, _SHIFT = 20, 21, 22
 
 
 @dataclass(frozen=True, eq=False)
-class TrainingBatches(Dataset[ClipBatch]):
+class TrainingBatches:
     """A split's clips for training, a batch for each key (epoch, rows); picklable, for workers."""
 
     clips: Clips
@@ -78,6 +77,8 @@ class ClipLoader:
     batches: TrainingBatches
     batch_size: int
     workers: int = 0
+    pin: bool = False
+    _epochs: EpochLoader[ClipBatch] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not 1 <= self.batch_size <= len(self.batches.clips):
@@ -85,6 +86,8 @@ class ClipLoader:
                 "ClipLoader: expected batch_size of at least 1 and no more than the "
                 f"{len(self.batches.clips)} training clips, got {self.batch_size}"
             )
+        epochs = EpochLoader(self.batches, workers=self.workers, pin=self.pin)
+        object.__setattr__(self, "_epochs", epochs)
 
     def __len__(self) -> int:
         return len(self.batches.clips) // self.batch_size
@@ -94,15 +97,7 @@ class ClipLoader:
         rng = np.random.default_rng((self.batches.seed, _ORDER, epoch))
         order = rng.permutation(len(self.batches.clips))[: len(self) * self.batch_size]
         keys = [(epoch, rows.tolist()) for rows in order.reshape(len(self), -1)[skip:]]
-        # A generator of its own: DataLoader would otherwise draw from the global one.
-        loader: DataLoader[Any] = DataLoader(
-            self.batches,
-            sampler=keys,
-            batch_size=None,
-            num_workers=self.workers,
-            generator=torch.Generator().manual_seed(epoch),
-        )
-        return iter(loader)
+        return self._epochs.epoch(keys)
 
 
 def evaluation_batches(

@@ -1,0 +1,76 @@
+"""Loader processes that live as long as their loader, instead of an epoch."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any, Generic, Protocol, TypeVar, cast
+
+import torch
+from torch.utils.data import DataLoader
+
+Loaded = TypeVar("Loaded", covariant=True)
+
+
+class Batches(Protocol[Loaded]):
+    """A batch for each key, by no chance but the key's; picklable, for platforms without fork."""
+
+    def __getitem__(self, key: Any, /) -> Loaded: ...
+
+
+class EpochLoader(Generic[Loaded]):
+    """Batches by key, epoch after epoch, from processes that are started once.
+
+    An epoch that is left before its end (an error, a keyboard interrupt, a generator that is
+    closed) takes its processes along, and the next one starts new ones: nothing of a batch that
+    was asked for in vain can come later. Epochs that overlap have processes of their own.
+
+    Where there is fork (Linux), processes are forked: the data in memory is shared and not sent,
+    what a notebook defines is known to them, and a script needs no ``if __name__ == "__main__"``.
+    The children touch no GPU and compute in one thread. Elsewhere each is sent the data once.
+
+    Args:
+        batches: what is asked for each key of an epoch.
+        workers: how many processes; with none, the caller's own makes the batches.
+        pin: whether batches come in pinned memory, from which a GPU copies without a wait; it needs
+            one.
+
+    >>> loader = EpochLoader(["a", "b", "c"])
+    >>> list(loader.epoch([2, 0]))
+    ['c', 'a']
+
+    """
+
+    def __init__(self, batches: Batches[Loaded], *, workers: int = 0, pin: bool = False) -> None:
+        self.batches, self.workers, self.pin = batches, workers, pin
+        self._idle: DataLoader[Any] | None = None
+
+    def epoch(self, keys: Sequence[Any]) -> Iterator[Loaded]:
+        """The batches of these keys, in their order."""
+        with warnings.catch_warnings():
+            # Python 3.12 warns of every fork beside threads, torch of more processes than cores.
+            warnings.filterwarnings("ignore", message=".*multi-threaded, use of fork")
+            warnings.filterwarnings("ignore", message="This DataLoader will create")
+            # Who runs an epoch owns the loader, and hands it back only at the epoch's end.
+            loader, self._idle = self._idle or self._made(), None
+            cast(list[Any], loader.sampler)[:] = keys
+            batches = iter(loader)
+        yield from batches
+        self._idle = loader
+
+    def _made(self) -> DataLoader[Any]:
+        several = self.workers > 0
+        data: Any = self.batches
+        return DataLoader(
+            data,
+            sampler=[],  # each epoch fills it
+            batch_size=None,  # a key is a batch's
+            num_workers=self.workers,
+            persistent_workers=several,
+            multiprocessing_context="fork" if several and sys.platform == "linux" else None,
+            pin_memory=self.pin and torch.cuda.is_available(),
+            # A generator of its own: DataLoader would otherwise draw from the global one, and a
+            # resumed run would not drop the same units as one that was never stopped.
+            generator=torch.Generator().manual_seed(0),
+        )
