@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from PIL import Image
 
 from kit.checks import some
-from kit.data.images import DECODING_ERRORS, why_unreadable
+from kit.data.images import open_picture, why_unreadable
 from kit.data.pairs import CaptionedImages, Corpus
+from kit.data.picture_files import known
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -43,17 +46,35 @@ class DatasetImages:
     dataset: Dataset = field(repr=False)
     column: str
     rows: tuple[int, ...] = field(repr=False)
+    from_disk: ClassVar[bool] = True
 
     def __call__(self, index: int) -> Image.Image:
         """Open picture `index`."""
         row = self.rows[index]
+        where = f"DatasetImages: row {row}, column {self.column!r}"
         try:
-            with Image.open(_file(self.dataset[row][self.column])) as image:
-                return image.convert("RGB")
-        except DECODING_ERRORS as error:
-            raise ValueError(
-                f"DatasetImages: row {row}, column {self.column!r}: expected a picture, got {error}"
-            ) from error
+            file = _file(self.dataset[row][self.column])
+        except ValueError as error:
+            raise ValueError(f"{where}: expected a picture, got {error}") from error
+        return open_picture(file, where=where)
+
+    def content_hash(self) -> str:
+        """What tells these pictures from others: of the bytes as stored, or of the files named."""
+        table = self.dataset.select_columns([self.column]).with_format("arrow")
+        digest, paths = hashlib.sha256(), []
+        for at in range(0, len(self.rows), 256):
+            stored = table[list(self.rows[at : at + 256])][self.column].combine_chunks()
+            for content, path in zip(stored.field("bytes"), stored.field("path"), strict=True):
+                if content.is_valid:
+                    digest.update(hashlib.sha256(content.as_buffer()).digest())
+                else:
+                    digest.update(b"file")
+                    paths.append(os.path.abspath(path.as_py()))
+        if paths:
+            folder = Path(os.path.commonpath([os.path.dirname(path) for path in paths]))
+            files = known(folder, [os.path.relpath(path, folder) for path in paths])
+            digest.update("".join(file.hash for file in files).encode())
+        return digest.hexdigest()
 
 
 def from_dataset(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, Generic, Protocol, TypeVar, cast
@@ -68,9 +72,28 @@ class EpochLoader(Generic[Loaded]):
             batch_size=None,  # a key is a batch's
             num_workers=self.workers,
             persistent_workers=several,
+            worker_init_fn=_follow_parent if several else None,
             multiprocessing_context="fork" if several and sys.platform == "linux" else None,
             pin_memory=self.pin and torch.cuda.is_available(),
             # A generator of its own: DataLoader would otherwise draw from the global one, and a
             # resumed run would not drop the same units as one that was never stopped.
             generator=torch.Generator().manual_seed(0),
         )
+
+
+def _follow_parent(worker: int) -> None:
+    """A process ends when its parent does, however that ends, and not by an interrupt before it.
+
+    A forked process holds the run folder's lock along with its parent: it must not outlive it. And
+    a parent that answers Ctrl-C with one more checkpoint may be waiting for a batch.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
