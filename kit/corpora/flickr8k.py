@@ -35,8 +35,9 @@ def flickr8k(folder: str | Path, *, skip_bad: bool = False) -> Corpus:
 
     Every picture of the splits is decoded once (some seconds), so that a broken one is named here
     and not in the middle of training; what was found is kept (see `kit.data.picture_files`). The
-    instance label of an image is its running number over the three splits. `Corpus.notes` holds the counts, expected and found, the images in no split (91 in
-    the real corpus; they are not used), and everything that was left out.
+    instance label of an image is its running number over the three splits. `Corpus.notes` holds the
+    counts, expected and found, the images in no split (91 in the real corpus; they are not used),
+    and everything that was left out.
 
     Args:
         folder: holds ``Flicker8k_Dataset/*.jpg``, ``Flickr8k.token.txt`` (lines

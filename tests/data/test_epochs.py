@@ -5,7 +5,12 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
+import signal
+import subprocess
+import sys
 import threading
+import time
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -132,3 +137,43 @@ def test_without_a_gpu_nothing_is_pinned(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     (batch,) = EpochLoader(Numbers(), pin=True).epoch([1])
     assert not batch.number.is_pinned()
+
+
+KILLED = """
+import sys, time
+from kit.data.epochs import EpochLoader
+import multiprocessing
+batches = EpochLoader(list(range(100)), workers=3).epoch(list(range(100)))
+next(batches)
+print(*(child.pid for child in multiprocessing.active_children()), flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
+def test_processes_end_with_a_parent_that_is_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", KILLED], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        children = [int(pid) for pid in parent.stdout.readline().split()]
+        parent.kill()
+    assert len(children) == 3
+    deadline = time.monotonic() + 4  # torch's own watch takes 5 seconds to see it
+    while any(map(runs, children)):
+        assert time.monotonic() < deadline, "a loader process outlived its parent"
+        time.sleep(0.01)
+
+
+def runs(pid: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"  # ended, though nobody has asked how
+
+
+def test_processes_leave_an_interrupt_to_their_parent() -> None:
+    batches = EpochLoader(Numbers(), workers=2).epoch([*range(20)])
+    next(batches)
+    for child in multiprocessing.active_children():
+        os.kill(child.pid, signal.SIGINT)
+    assert [int(batch.number) for batch in batches] == [*range(1, 20)]
