@@ -86,8 +86,16 @@ def flickr8k(folder: str | Path, *, skip_bad: bool = False) -> Corpus:
             raise ValueError(
                 f"flickr8k: split {split!r}: none of its {len(names)} images is usable"
             )
-        parts.append(_split(split, kept, captions, image_folder, first_label))
-        notes.append(_count(parts[-1]))
+        part = CaptionedImages(
+            name=split,
+            image_names=kept,
+            image_labels=range(first_label, first_label + len(kept)),
+            captions=[caption for name in kept for caption in captions[name]],
+            caption_images=[index for index, name in enumerate(kept) for _ in captions[name]],
+            open_image=FolderImages(image_folder, tuple(kept)),
+        )
+        parts.append(part)
+        notes.append(_count(part))
         first_label += len(kept)
     train, validation, test = parts
     return Corpus("flickr8k", train, validation, test, tuple(notes))
@@ -172,19 +180,6 @@ def _refuse(bad: dict[str, str], orphans: list[str]) -> None:
             f"flickr8k: expected every image of the splits with its captions, got {found}. "
             "skip_bad=True leaves them out and lists them in the corpus's notes"
         )
-
-
-def _split(
-    split: str, names: list[str], captions: dict[str, list[str]], folder: Path, first_label: int
-) -> CaptionedImages:
-    return CaptionedImages(
-        name=split,
-        image_names=names,
-        image_labels=range(first_label, first_label + len(names)),
-        captions=[caption for name in names for caption in captions[name]],
-        caption_images=[index for index, name in enumerate(names) for _ in captions[name]],
-        open_image=FolderImages(folder, tuple(names)),
-    )
 
 
 def _count(split: CaptionedImages) -> str:

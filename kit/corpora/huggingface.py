@@ -140,12 +140,20 @@ def from_dataset(
     notes += [f"left out, {problem}" for problem in bad.values()]
 
     splits: list[CaptionedImages] = []
-    for name, part in rows.items():
-        kept = [row for row in part if row not in bad]
+    for name, chosen in rows.items():
+        kept = [row for row in chosen if row not in bad]
         if not kept:
             raise ValueError(f"from_dataset: split {name!r}: expected at least one row, got none")
-        splits.append(_split(name, kept, sentences, DatasetImages(table, image, tuple(kept))))
-        notes.append(f"{name}: {len(kept)} images and {len(splits[-1].captions)} captions")
+        split = CaptionedImages(
+            name=name,
+            image_names=[f"row {row}" for row in kept],
+            image_labels=kept,
+            captions=[caption for row in kept for caption in sentences[row]],
+            caption_images=[index for index, row in enumerate(kept) for _ in sentences[row]],
+            open_image=DatasetImages(table, image, tuple(kept)),
+        )
+        splits.append(split)
+        notes.append(f"{name}: {len(kept)} images and {len(split.captions)} captions")
     train, validation, test = splits
     return Corpus("dataset", train, validation, test, tuple(notes))
 
@@ -315,16 +323,14 @@ def _bad_rows(
             bad[row] = f"row {row}: no caption"
         elif empty:
             bad[row] = f"row {row}: caption {empty[0]} is empty or no text"
-        elif (reason := _why_no_picture(pictures[row][image])) is not None:
-            bad[row] = f"row {row}: undecodable image ({reason})"
+        else:
+            try:
+                reason = why_unreadable(_file(pictures[row][image]))
+            except ValueError as error:
+                reason = str(error)
+            if reason is not None:
+                bad[row] = f"row {row}: undecodable image ({reason})"
     return bad
-
-
-def _why_no_picture(stored: Mapping[str, Any] | None) -> str | None:
-    try:
-        return why_unreadable(_file(stored))
-    except ValueError as error:
-        return str(error)
 
 
 def _file(stored: Mapping[str, Any] | None) -> Path | io.BytesIO:
@@ -332,16 +338,3 @@ def _file(stored: Mapping[str, Any] | None) -> Path | io.BytesIO:
     if stored is None or (stored["bytes"] is None and stored["path"] is None):
         raise ValueError("no picture is stored")
     return Path(stored["path"]) if stored["bytes"] is None else io.BytesIO(stored["bytes"])
-
-
-def _split(
-    name: str, rows: Sequence[int], sentences: Sequence[Sequence[str]], open_image: DatasetImages
-) -> CaptionedImages:
-    return CaptionedImages(
-        name=name,
-        image_names=[f"row {row}" for row in rows],
-        image_labels=list(rows),
-        captions=[caption for row in rows for caption in sentences[row]],
-        caption_images=[index for index, row in enumerate(rows) for _ in sentences[row]],
-        open_image=open_image,
-    )

@@ -37,7 +37,9 @@ class CaptionedImages:
         image_labels: instance label per image; equal labels are relevant to each other.
         captions: the sentences, in any order.
         caption_images: for each sentence the index of the image it describes.
-        open_image: index -> RGB picture; picklable, so that loader workers can have it.
+        open_image: index -> RGB picture; picklable, so that loader workers can have it. It may have
+            a method ``content_hash() -> str`` (see `content_hash`), and ``from_disk = True`` where
+            loader processes are worth their start.
         mirrored: whether captions stay true of the mirrored picture, so that training may mirror
             it.
 

@@ -12,7 +12,7 @@ import hashlib
 import sys
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -55,27 +55,27 @@ class ImageFeatures:
     in_memory: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        rows = torch.arange(len(self.plain)) if self.rows is None else self.rows
         for name, view in (("plain", self.plain), ("flipped", self.flipped)):
             if view is None:
                 continue
-            halves = (torch.float32, torch.float16)
-            if view.ndim != 2 or 0 in view.shape or view.dtype not in halves:
+            kinds = (torch.float32, torch.float16)
+            if view.ndim != 2 or 0 in view.shape or view.dtype not in kinds:
                 raise ValueError(
                     f"ImageFeatures: {name} must be (images, dim) float32 or float16, "
                     f"got {tuple(view.shape)} {view.dtype}"
                 )
-            rows = torch.arange(len(view)) if self.rows is None else self.rows
-            finite = [view[part].isfinite().all(1) for part in rows.split(4096)]
-            bad = (~torch.cat(finite)).nonzero().flatten().tolist()
-            if bad:
+            if view.shape != self.plain.shape:
+                raise ValueError(
+                    f"ImageFeatures: plain {tuple(self.plain.shape)} and flipped "
+                    f"{tuple(view.shape)} must have the same shape"
+                )
+            finite = torch.cat([view[part].isfinite().all(1) for part in rows.split(4096)])
+            if not finite.all():
+                bad = (~finite).nonzero().flatten().tolist()
                 raise ValueError(
                     f"ImageFeatures: {name} must be finite, {len(bad)} rows are not: {some(bad)}"
                 )
-        if self.flipped is not None and self.flipped.shape != self.plain.shape:
-            raise ValueError(
-                f"ImageFeatures: plain {tuple(self.plain.shape)} and flipped "
-                f"{tuple(self.flipped.shape)} must have the same shape"
-            )
 
     def __len__(self) -> int:
         return len(self.plain if self.rows is None else self.rows)
@@ -211,23 +211,19 @@ def read_features(path: str | Path) -> FeatureFile:
     try:
         with path.open("rb") as file:
             arrays = np.load(file, allow_pickle=False)
-            if not isinstance(arrays, Mapping):
-                raise ValueError("it holds a single array")
-            if not {"files", "feat"} <= set(arrays):
+            found = list(arrays) if isinstance(arrays, Mapping) else ["a single array"]
+            if not {"files", "feat"} <= set(found):
                 raise ValueError(
-                    f"expected the arrays files and feat, got {', '.join(arrays) or 'none'}"
+                    f"expected the arrays files and feat, got {', '.join(found) or 'none'}"
                 )
             files, feat = arrays["files"], arrays["feat"]
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"load_features: {path}: no .npz file of features: {error}") from error
-    if files.ndim != 1 or files.dtype.kind not in "US":
+    named = files.ndim == 1 and files.dtype.kind in "US"
+    if not named or feat.ndim != 2 or len(feat) != len(files) or feat.dtype.kind != "f":
         raise ValueError(
-            f"load_features: {path}: files must be a list of names, got {files.shape} {files.dtype}"
-        )
-    if feat.ndim != 2 or len(feat) != len(files) or feat.dtype.kind != "f":
-        raise ValueError(
-            f"load_features: {path}: feat must be ({len(files)}, dim) float as there are "
-            f"{len(files)} files, got {feat.shape} {feat.dtype}"
+            f"load_features: {path}: expected n names in files and (n, dim) float in feat, got "
+            f"{files.shape} {files.dtype} and {feat.shape} {feat.dtype}"
         )
     names = files.astype(str).tolist()
     row = {name: index for index, name in enumerate(names)}
@@ -257,6 +253,8 @@ def _through(
     split: CaptionedImages, backbone: ImageBackbone, batch_size: int, device: str, workers: int
 ) -> ImageFeatures:
     """All pictures of a split through a backbone, each opened once."""
+    from tqdm import tqdm
+
     images, home = len(split.image_names), next(backbone.parameters()).device
     views = [torch.empty(images, backbone.feature_dim) for _ in range(1 + split.mirrored)]
     keys = [range(at, min(at + batch_size, images)) for at in range(0, images, batch_size)]
@@ -264,8 +262,13 @@ def _through(
     loader = EpochLoader(opened, workers=workers, pin=torch.device(device).type == "cuda")
     try:
         with evaluating(backbone.to(device)):
-            batches = _with_progress(
-                loader.epoch(keys), f"{backbone.name}, {split.name}", len(keys)
+            batches = tqdm(
+                loader.epoch(keys),
+                desc=f"{backbone.name}, {split.name}",
+                total=len(keys),
+                unit="batch",
+                delay=2,  # seconds: what is done by then needs no bar
+                file=sys.stdout,  # a notebook shows stderr as if something were wrong
             )
             for rows, batch in zip(keys, batches, strict=True):
                 pixels = batch.to(device, non_blocking=True)
@@ -274,17 +277,3 @@ def _through(
     finally:
         backbone.to(home)
     return ImageFeatures(*views)
-
-
-def _with_progress(batches: Iterable[Tensor], what: str, count: int) -> Iterable[Tensor]:
-    from tqdm import tqdm
-
-    progress: Iterable[Tensor] = tqdm(
-        batches,
-        desc=what,
-        total=count,
-        unit="batch",
-        delay=2,  # seconds: what is done by then needs no bar
-        file=sys.stdout,  # a notebook shows stderr as if something were wrong
-    )
-    return progress

@@ -292,10 +292,16 @@ def test_names_without_features_are_counted_and_named(tmp_path: Path) -> None:
     [
         ({"feat": np.zeros((2, 3))}, "expected the arrays files and feat, got feat"),
         ({}, "expected the arrays files and feat, got none"),
-        ({"files": np.array(["a"]), "feat": np.zeros((2, 3))}, r"feat must be \(1, dim\) float"),
-        ({"files": np.array(["a"]), "feat": np.zeros(1)}, r"feat must be .* got \(1,\) float64"),
-        ({"files": np.array(["a"]), "feat": np.zeros((1, 3), int)}, "feat must be .* int64"),
-        ({"files": np.arange(2), "feat": np.zeros((2, 3))}, "files must be a list of names, got"),
+        ({"files": np.array(["a"]), "feat": np.zeros((2, 3))}, r"expected .* and \(2, 3\) float64"),
+        (
+            {"files": np.array(["a"]), "feat": np.zeros(1)},
+            r"n, dim\) float in feat, .* \(1,\) float",
+        ),
+        ({"files": np.array(["a"]), "feat": np.zeros((1, 3), int)}, "float in feat, .* int64"),
+        (
+            {"files": np.arange(2), "feat": np.zeros((2, 3))},
+            r"n names in files .* \(2,\) int64 and",
+        ),
         ({"files": np.array(["a", "a"]), "feat": np.zeros((2, 3))}, "files has 1 names twice: a"),
         (
             {"files": np.array(["a"], dtype=object), "feat": np.zeros((1, 3))},
@@ -321,6 +327,6 @@ def test_a_file_that_is_no_npz_is_named(tmp_path: Path, content: bytes) -> None:
 
 def test_a_single_array_and_a_missing_file_are_named(tmp_path: Path) -> None:
     np.save(tmp_path / "array.npy", np.zeros((2, 3)))
-    for name, reason in (("array.npy", "it holds a single array"), ("gone.npz", "No such file")):
+    for name, reason in (("array.npy", "got a single array"), ("gone.npz", "No such file")):
         with pytest.raises(ValueError, match=rf"{name}: no \.npz file of features: .*{reason}"):
             load_features(tmp_path / name, ["a"])
