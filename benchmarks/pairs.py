@@ -36,13 +36,13 @@ from kit.data.images import FolderImages
 from kit.data.pairs import CaptionedImages, Corpus, PairLoader, TrainingPairs
 from kit.data.vocabulary import Tokens, Vocabulary
 from kit.encoders.image import image_backbone
-from kit.itmeetsal.method import Config
+from kit.itmeetsal.method import ITMeetsALConfig
 from kit.retrieval.features import ImageFeatures, load_features
 from kit.retrieval.images import ImageInput
 from kit.retrieval.run import train
 
 WORDS = [f"word{number}" for number in range(9_000)]
-CONFIG = Config(dim=128, word_dim=64, lstm_units=64, epochs=1, batch_size=100)
+CONFIG = ITMeetsALConfig(dim=128, word_dim=64, lstm_units=64, epochs=1, batch_size=100)
 RUNS = 5
 
 
@@ -193,7 +193,7 @@ def first_step_and_evaluation(folder: Path) -> None:
         f"the second time (at most 5), {took['first']:.2f} s the first"
     )
     retriever, test = kit.runs.load(folder / "first"), corpus_of(folder / "pictures").test
-    method = retriever.method
+    towers = retriever.towers
     with contextlib.redirect_stdout(io.StringIO()):
         ready = list(retriever.source.batches(test))
     tokens = Tokens.of(map(retriever.vocabulary.encode, test.captions))
@@ -202,8 +202,8 @@ def first_step_and_evaluation(folder: Path) -> None:
 
     @torch.no_grad()
     def bare() -> None:
-        seen = torch.cat([method.encode_images(batch) for batch in ready])
-        read = torch.cat([method.encode_texts(*batch) for batch in sentences])
+        seen = torch.cat([towers.encode_images(batch) for batch in ready])
+        read = torch.cat([towers.encode_texts(*batch) for batch in sentences])
         seen @ read.T
 
     mine, least = compared(lambda: retriever.evaluate(test), bare)

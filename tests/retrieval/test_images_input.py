@@ -71,7 +71,7 @@ def test_a_blueprint_is_plain_and_names_a_features_file_from_anywhere(
     source = ImageSource.of(ImageInput(features="f.npz"), tmp_path)
     assert source.blueprint == ImageBlueprint(3, features=str(tmp_path / "f.npz"))
     monkeypatch.chdir("/")
-    again = ImageSource.rebuilt(through_json(source.blueprint), tmp_path, None)
+    again = ImageSource.rebuilt(through_json(source.blueprint), tmp_path)
     for one in (source, again):
         assert one.pictures(CORPUS.test).plain.data_ptr() == one.file.features.data_ptr()
         assert torch.cat(list(one.batches(CORPUS.test))).shape == (2, 3)
@@ -103,27 +103,28 @@ def test_a_source_is_rebuilt_from_blueprint_and_state_alone(tmp_path: Path) -> N
     weights = Path(weights_file(tmp_path / "one.safetensors"))
     images = ImageInput(weights=str(weights), frozen=True, cache=str(tmp_path / "elsewhere"))
     source = ImageSource.of(images, tmp_path / "run")
-    assert source.backbone is not None
-    state = source.backbone.network.state_dict()
+    (tmp_path / "run").mkdir()
+    weights.replace(tmp_path / "run" / "backbone.safetensors")
     expected = source.pictures(CORPUS.test)([0, 1])
-    for path in (weights, *(tmp_path / "elsewhere").iterdir()):
+    for path in (tmp_path / "elsewhere").iterdir():
         path.unlink()
     blueprint = through_json(source.blueprint)
     assert "elsewhere" not in str(blueprint)
-    again = ImageSource.rebuilt(blueprint, tmp_path / "run", state)
+    again = ImageSource.rebuilt(blueprint, tmp_path / "run")
     assert torch.equal(again.pictures(CORPUS.test)([0, 1]), expected)
     pictures = [CORPUS.test.open_image(index) for index in range(2)]
     torch.testing.assert_close(torch.cat(list(again.of_pictures(pictures))), expected)
     assert list((tmp_path / "elsewhere").iterdir()) == []  # what is loaded writes nowhere
-    with pytest.raises(ValueError, match=r"load_weights: the backbone in .*run: .* are missing"):
-        ImageSource.rebuilt(blueprint, tmp_path / "run", None)
+    (tmp_path / "run" / "backbone.safetensors").unlink()
+    with pytest.raises(ValueError, match=r"read_weights: expected a weights file at .*backbone"):
+        ImageSource.rebuilt(blueprint, tmp_path / "run")
 
 
 def test_folded_batch_norm_stays_folded(tmp_path: Path) -> None:
     weights = weights_file(tmp_path / "one.safetensors")  # statistics of no data: as if folded
     source = ImageSource.of(ImageInput(weights=weights), tmp_path)
     assert source.blueprint.batch_norm_folded
-    again = ImageSource.rebuilt(through_json(source.blueprint), tmp_path, None)
+    again = ImageSource.rebuilt(through_json(source.blueprint), tmp_path)
     assert again.backbone is not None
     assert not any(m.training for m in again.trained.modules() if isinstance(m, nn.BatchNorm2d))
     assert again.trained.train().training
