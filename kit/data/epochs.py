@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import warnings
+import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any, Generic, Protocol, TypeVar, cast
 
@@ -57,16 +58,22 @@ class EpochLoader(Generic[Loaded]):
             warnings.filterwarnings("ignore", message=".*multi-threaded, use of fork")
             warnings.filterwarnings("ignore", message="This DataLoader will create")
             # Who runs an epoch owns the loader, and hands it back only at the epoch's end.
-            loader, self._idle = self._idle or self._made(), None
+            loader, self._idle = self._idle, None
+            if loader is None:
+                loader = self._made()
             cast(list[Any], loader.sampler)[:] = keys
             batches = iter(loader)
-        yield from batches
+        try:
+            yield from batches
+        except BaseException:  # also of a generator that is closed
+            del loader  # at once, with its processes: a traceback holds what an error went through
+            raise
         self._idle = loader
 
     def _made(self) -> DataLoader[Any]:
         several = self.workers > 0
         data: Any = self.batches
-        return DataLoader(
+        loader: DataLoader[Any] = DataLoader(
             data,
             sampler=[],  # each epoch fills it
             batch_size=None,  # a key is a batch's
@@ -79,6 +86,11 @@ class EpochLoader(Generic[Loaded]):
             # resumed run would not drop the same units as one that was never stopped.
             generator=torch.Generator().manual_seed(0),
         )
+        if several:
+            # The collector of garbage would close the pipes first, and wait 5 s for each process.
+            processes: Any = iter(loader)
+            weakref.finalize(loader, processes._shutdown_workers)
+        return loader
 
 
 def _follow_parent(worker: int) -> None:
