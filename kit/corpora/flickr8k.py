@@ -6,12 +6,13 @@ M. Hodosh, P. Young, J. Hockenmaier: Framing image description as a ranking task
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from kit.checks import some
 from kit.data.images import FolderImages, why_unreadable
 from kit.data.pairs import CaptionedImages, Corpus
+from kit.data.picture_files import known
 
 IMAGE_FOLDER = "Flicker8k_Dataset"  # the corpus's own spelling
 CAPTIONS_FILE = "Flickr8k.token.txt"
@@ -33,9 +34,10 @@ def flickr8k(folder: str | Path, *, skip_bad: bool = False) -> Corpus:
     """Flickr8K with its official splits: 6,000 / 1,000 / 1,000 images, five captions each.
 
     Every picture of the splits is decoded once (some seconds), so that a broken one is named here
-    and not in the middle of training. The instance label of an image is its running number over the
-    three splits. `Corpus.notes` holds the counts, expected and found, the images in no split (91 in
-    the real corpus; they are not used), and everything that was left out.
+    and not in the middle of training; what was found is kept (see `kit.data.picture_files`). The
+    instance label of an image is its running number over the three splits. `Corpus.notes` holds the
+    counts, expected and found, the images in no split (91 in the real corpus; they are not used),
+    and everything that was left out.
 
     Args:
         folder: holds ``Flicker8k_Dataset/*.jpg``, ``Flickr8k.token.txt`` (lines
@@ -59,7 +61,7 @@ def flickr8k(folder: str | Path, *, skip_bad: bool = False) -> Corpus:
         )
     captions = _read_captions(folder / CAPTIONS_FILE)
     splits = _read_splits(folder)
-    shipped = {path.name for path in image_folder.iterdir()}
+    shipped = {file.name for file in image_folder.iterdir() if not file.name.startswith(".")}
 
     chosen = [name for names in splits.values() for name in names]
     bad = _bad_images(chosen, shipped, captions, image_folder)
@@ -84,8 +86,16 @@ def flickr8k(folder: str | Path, *, skip_bad: bool = False) -> Corpus:
             raise ValueError(
                 f"flickr8k: split {split!r}: none of its {len(names)} images is usable"
             )
-        parts.append(_split(split, kept, captions, image_folder, first_label))
-        notes.append(_count(parts[-1]))
+        part = CaptionedImages(
+            name=split,
+            image_names=kept,
+            image_labels=range(first_label, first_label + len(kept)),
+            captions=[caption for name in kept for caption in captions[name]],
+            caption_images=[index for index, name in enumerate(kept) for _ in captions[name]],
+            open_image=FolderImages(image_folder, tuple(kept)),
+        )
+        parts.append(part)
+        notes.append(_count(part))
         first_label += len(kept)
     train, validation, test = parts
     return Corpus("flickr8k", train, validation, test, tuple(notes))
@@ -141,17 +151,19 @@ def _lines(path: Path) -> list[str]:
 
 
 def _bad_images(
-    names: Iterable[str], shipped: set[str], captions: dict[str, list[str]], folder: Path
+    names: Sequence[str], shipped: set[str], captions: dict[str, list[str]], folder: Path
 ) -> dict[str, str]:
     """What is wrong with each image of the splits that cannot be used."""
     bad: dict[str, str] = {}
+    there = [name for name in names if name in shipped and name in captions]
+    files = dict(zip(there, known(folder, there, check=why_unreadable), strict=True))
     for name in names:
         if name not in shipped:
             bad[name] = "missing image"
         elif name not in captions:
             bad[name] = "image without captions"
-        elif (reason := why_unreadable(folder / name)) is not None:
-            bad[name] = f"unreadable image ({reason})"
+        elif files[name].problem:
+            bad[name] = f"unreadable image ({files[name].problem})"
     return bad
 
 
@@ -168,19 +180,6 @@ def _refuse(bad: dict[str, str], orphans: list[str]) -> None:
             f"flickr8k: expected every image of the splits with its captions, got {found}. "
             "skip_bad=True leaves them out and lists them in the corpus's notes"
         )
-
-
-def _split(
-    split: str, names: list[str], captions: dict[str, list[str]], folder: Path, first_label: int
-) -> CaptionedImages:
-    return CaptionedImages(
-        name=split,
-        image_names=names,
-        image_labels=range(first_label, first_label + len(names)),
-        captions=[caption for name in names for caption in captions[name]],
-        caption_images=[index for index, name in enumerate(names) for _ in captions[name]],
-        open_image=FolderImages(folder, tuple(names)),
-    )
 
 
 def _count(split: CaptionedImages) -> str:

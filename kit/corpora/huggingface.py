@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from PIL import Image
 
 from kit.checks import some
-from kit.data.images import DECODING_ERRORS, why_unreadable
+from kit.data.images import open_picture, why_unreadable
 from kit.data.pairs import CaptionedImages, Corpus
+from kit.data.picture_files import known
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -43,17 +46,35 @@ class DatasetImages:
     dataset: Dataset = field(repr=False)
     column: str
     rows: tuple[int, ...] = field(repr=False)
+    from_disk: ClassVar[bool] = True
 
     def __call__(self, index: int) -> Image.Image:
         """Open picture `index`."""
         row = self.rows[index]
+        where = f"DatasetImages: row {row}, column {self.column!r}"
         try:
-            with Image.open(_file(self.dataset[row][self.column])) as image:
-                return image.convert("RGB")
-        except DECODING_ERRORS as error:
-            raise ValueError(
-                f"DatasetImages: row {row}, column {self.column!r}: expected a picture, got {error}"
-            ) from error
+            file = _file(self.dataset[row][self.column])
+        except ValueError as error:
+            raise ValueError(f"{where}: expected a picture, got {error}") from error
+        return open_picture(file, where=where)
+
+    def content_hash(self) -> str:
+        """What tells these pictures from others: of the bytes as stored, or of the files named."""
+        table = self.dataset.select_columns([self.column]).with_format("arrow")
+        digest, paths = hashlib.sha256(), []
+        for at in range(0, len(self.rows), 256):
+            stored = table[list(self.rows[at : at + 256])][self.column].combine_chunks()
+            for content, path in zip(stored.field("bytes"), stored.field("path"), strict=True):
+                if content.is_valid:
+                    digest.update(hashlib.sha256(content.as_buffer()).digest())
+                else:
+                    digest.update(b"file")
+                    paths.append(os.path.abspath(path.as_py()))
+        if paths:
+            folder = Path(os.path.commonpath([os.path.dirname(path) for path in paths]))
+            files = known(folder, [os.path.relpath(path, folder) for path in paths])
+            digest.update("".join(file.hash for file in files).encode())
+        return digest.hexdigest()
 
 
 def from_dataset(
@@ -119,12 +140,20 @@ def from_dataset(
     notes += [f"left out, {problem}" for problem in bad.values()]
 
     splits: list[CaptionedImages] = []
-    for name, part in rows.items():
-        kept = [row for row in part if row not in bad]
+    for name, chosen in rows.items():
+        kept = [row for row in chosen if row not in bad]
         if not kept:
             raise ValueError(f"from_dataset: split {name!r}: expected at least one row, got none")
-        splits.append(_split(name, kept, sentences, DatasetImages(table, image, tuple(kept))))
-        notes.append(f"{name}: {len(kept)} images and {len(splits[-1].captions)} captions")
+        split = CaptionedImages(
+            name=name,
+            image_names=[f"row {row}" for row in kept],
+            image_labels=kept,
+            captions=[caption for row in kept for caption in sentences[row]],
+            caption_images=[index for index, row in enumerate(kept) for _ in sentences[row]],
+            open_image=DatasetImages(table, image, tuple(kept)),
+        )
+        splits.append(split)
+        notes.append(f"{name}: {len(kept)} images and {len(split.captions)} captions")
     train, validation, test = splits
     return Corpus("dataset", train, validation, test, tuple(notes))
 
@@ -294,16 +323,14 @@ def _bad_rows(
             bad[row] = f"row {row}: no caption"
         elif empty:
             bad[row] = f"row {row}: caption {empty[0]} is empty or no text"
-        elif (reason := _why_no_picture(pictures[row][image])) is not None:
-            bad[row] = f"row {row}: undecodable image ({reason})"
+        else:
+            try:
+                reason = why_unreadable(_file(pictures[row][image]))
+            except ValueError as error:
+                reason = str(error)
+            if reason is not None:
+                bad[row] = f"row {row}: undecodable image ({reason})"
     return bad
-
-
-def _why_no_picture(stored: Mapping[str, Any] | None) -> str | None:
-    try:
-        return why_unreadable(_file(stored))
-    except ValueError as error:
-        return str(error)
 
 
 def _file(stored: Mapping[str, Any] | None) -> Path | io.BytesIO:
@@ -311,16 +338,3 @@ def _file(stored: Mapping[str, Any] | None) -> Path | io.BytesIO:
     if stored is None or (stored["bytes"] is None and stored["path"] is None):
         raise ValueError("no picture is stored")
     return Path(stored["path"]) if stored["bytes"] is None else io.BytesIO(stored["bytes"])
-
-
-def _split(
-    name: str, rows: Sequence[int], sentences: Sequence[Sequence[str]], open_image: DatasetImages
-) -> CaptionedImages:
-    return CaptionedImages(
-        name=name,
-        image_names=[f"row {row}" for row in rows],
-        image_labels=list(rows),
-        captions=[caption for row in rows for caption in sentences[row]],
-        caption_images=[index for index, row in enumerate(rows) for _ in sentences[row]],
-        open_image=open_image,
-    )

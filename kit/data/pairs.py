@@ -8,23 +8,26 @@ function of (seed, epoch, index), so a loader has no state to save and a killed 
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import Any, NamedTuple, Protocol
+from functools import cached_property
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from kit.checks import some
-from kit.data.vocabulary import Vocabulary, pad
+from kit.data.epochs import EpochLoader
+from kit.data.vocabulary import Tokens, Vocabulary
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CaptionedImages:
     """One split: pictures, the sentences said of them, and the instance that each picture shows.
 
@@ -34,7 +37,9 @@ class CaptionedImages:
         image_labels: instance label per image; equal labels are relevant to each other.
         captions: the sentences, in any order.
         caption_images: for each sentence the index of the image it describes.
-        open_image: index -> RGB picture; picklable, so that loader workers can have it.
+        open_image: index -> RGB picture; picklable, so that loader workers can have it. It may have
+            a method ``content_hash() -> str`` (see `content_hash`), and ``from_disk = True`` where
+            loader processes are worth their start.
         mirrored: whether captions stay true of the mirrored picture, so that training may mirror
             it.
 
@@ -69,26 +74,57 @@ class CaptionedImages:
         twice = [name for name, times in Counter(self.image_names).items() if times > 1]
         if twice:
             raise ValueError(f"{where}: image names must be unique, got twice: {some(twice)}")
-        described = set(self.caption_images)
-        outside = sorted(index for index in described if not 0 <= index < images)
-        if outside:
+        described = self.image_of_caption
+        outside = described[(described < 0) | (described >= images)]
+        if len(outside):
             raise ValueError(
                 f"{where}: captions without an image: indices must lie in 0..{images - 1}, "
-                f"got {some(outside)}"
+                f"got {some(np.unique(outside).tolist())}"
             )
-        silent = [name for index, name in enumerate(self.image_names) if index not in described]
-        if silent:
-            raise ValueError(f"{where}: {len(silent)} images without captions: {some(silent)}")
+        silent = (np.bincount(described, minlength=images) == 0).nonzero()[0]
+        if len(silent):
+            names = some([self.image_names[index] for index in silent])
+            raise ValueError(f"{where}: {len(silent)} images without captions: {names}")
+
+    @cached_property
+    def image_of_caption(self) -> NDArray[np.int64]:
+        """`caption_images` as one array."""
+        return np.asarray(self.caption_images, np.int64)
 
     @property
     def caption_labels(self) -> list[int]:
         """The instance label of each caption: its image's."""
         return [self.image_labels[index] for index in self.caption_images]
 
+    @cached_property
+    def _by_image(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The captions in the order of their images, and where each image's begin and end."""
+        order = np.argsort(self.image_of_caption, kind="stable")
+        counts = np.bincount(self.image_of_caption, minlength=len(self.image_names))
+        return order, np.concatenate([[0], np.cumsum(counts)])
+
     def captions_of(self, image: int) -> list[str]:
         """What is said of one image."""
-        said = zip(self.captions, self.caption_images, strict=True)
-        return [caption for caption, index in said if index == image]
+        order, starts = self._by_image
+        return [self.captions[index] for index in order[starts[image] : starts[image + 1]]]
+
+    def content_hash(self) -> str:
+        """What tells the pictures from others, all of them.
+
+        An `open_image` that has a method `content_hash` says it itself: pictures in files are read
+        once and then only asked for their dates. Of any other, every picture is opened, once.
+        """
+        own = getattr(self.open_image, "content_hash", None)
+        return self._hash_of_pixels if own is None else str(own())
+
+    @cached_property
+    def _hash_of_pixels(self) -> str:
+        digest = hashlib.sha256()
+        for index in range(len(self.image_names)):
+            picture = self.open_image(index)
+            digest.update(repr((picture.mode, picture.size)).encode())
+            digest.update(picture.tobytes())
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -133,9 +169,12 @@ class Corpus:
         """A hash of names, labels and captions: two corpora with the same one train the same."""
         digest = hashlib.sha256()
         for split in self.splits:
-            for part in (split.image_names, split.image_labels, split.captions):
-                digest.update(repr(list(part)).encode())
-            digest.update(repr([int(index) for index in split.caption_images]).encode())
+            for words in (split.image_names, split.captions):
+                digest.update(f"{len(words)}:".encode())
+                for at in range(0, len(words), 4096):
+                    digest.update(json.dumps(list(words[at : at + 4096])).encode())
+            digest.update(np.asarray(split.image_labels, "<i8").tobytes())
+            digest.update(split.image_of_caption.astype("<i8", copy=False).tobytes())
         return digest.hexdigest()
 
 
@@ -165,13 +204,23 @@ class PairBatch(NamedTuple):
 class Pictures(Protocol):
     """Where a split's images come from: pixels through a transform, or features."""
 
-    def __call__(self, index: int, *, flipped: bool) -> Tensor:
-        """Image `index` as the network takes it, mirrored or not."""
+    @property
+    def mirrors(self) -> bool:
+        """Whether the mirrored view of an image is another one."""
+        ...
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether nothing has to be opened, so that no loader process is worth its start."""
+        ...
+
+    def __call__(self, rows: NDArray[np.int64], flipped: NDArray[np.bool_] | None = None) -> Tensor:
+        """Images as the network takes them, (rows, ...) float32, mirrored where `flipped`."""
         ...
 
 
-class TrainingPairs(Dataset[Any]):
-    """Every caption of a split with its image: one sample per caption, asked for by (epoch, index).
+class TrainingPairs:
+    """Every caption of a split with its image, a batch for each key (epoch, rows).
 
     Which samples are mirrored depends on (seed, epoch, index) alone: half of them, each epoch anew,
     if the split allows it.
@@ -183,36 +232,36 @@ class TrainingPairs(Dataset[Any]):
     ) -> None:
         self.pictures = pictures
         self.seed = seed
-        self.mirrored = split.mirrored
-        self.caption_images = list(split.caption_images)
-        self.tokens = [vocabulary.encode(caption) for caption in split.captions]
-        classes = {label: index for index, label in enumerate(sorted(set(split.image_labels)))}
-        self.labels = [classes[label] for label in split.caption_labels]
+        self.mirrored = split.mirrored and pictures.mirrors
+        self.caption_images = split.image_of_caption
+        self.tokens = Tokens.of(map(vocabulary.encode, split.captions))
+        classes, numbered = np.unique(np.asarray(split.image_labels), return_inverse=True)
+        self.labels = numbered[self.caption_images]
         self.classes = len(classes)
 
     def __len__(self) -> int:
         return len(self.tokens)
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, list[int], int, int]:
-        epoch, index = key
-        coin = np.random.default_rng((self.seed, epoch, index)).integers(2)
-        flipped = self.mirrored and bool(coin)
-        picture = self.pictures(self.caption_images[index], flipped=flipped)
-        return picture, self.tokens[index], self.labels[index], index
+    def __getitem__(self, key: tuple[int, NDArray[np.int64]]) -> PairBatch:
+        epoch, rows = key
+        images = self.pictures(self.caption_images[rows], self._flipped(epoch, rows))
+        return PairBatch(
+            images,
+            *self.tokens.padded(rows),
+            torch.from_numpy(self.labels[rows]),
+            torch.from_numpy(rows),
+        )
 
-
-def collate(samples: Sequence[tuple[Tensor, list[int], int, int]]) -> PairBatch:
-    """Stack samples of `TrainingPairs` into a `PairBatch`."""
-    pictures, tokens, labels, indices = zip(*samples, strict=True)
-    padded, lengths = pad(tokens)
-    return PairBatch(
-        torch.stack(pictures), padded, lengths, torch.tensor(labels), torch.tensor(indices)
-    )
+    def _flipped(self, epoch: int, rows: NDArray[np.int64]) -> NDArray[np.bool_] | None:
+        if not self.mirrored:
+            return None
+        keys = [(self.seed, epoch, row) for row in rows.tolist()]
+        return np.array([np.random.default_rng(key).integers(2) for key in keys], bool)
 
 
 def batches_by_length(
-    lengths: Sequence[int], *, batch_size: int, seed: int, epoch: int
-) -> list[list[int]]:
+    lengths: Sequence[int] | NDArray[np.int64], *, batch_size: int, seed: int, epoch: int
+) -> list[NDArray[np.int64]]:
     """Random batches of captions of (nearly) one length, in random order: hardly any padding.
 
     All samples are shuffled, sorted by length (which keeps the shuffled order within a length), cut
@@ -221,25 +270,37 @@ def batches_by_length(
     batch norm no statistics.
 
     >>> batches_by_length([3, 9, 3, 9], batch_size=2, seed=0, epoch=0)
-    [[1, 3], [2, 0]]
+    [array([1, 3]), array([2, 0])]
     """
     if batch_size < 1:
         raise ValueError(f"batches_by_length: batch_size must be at least 1, got {batch_size}")
     draw = np.random.default_rng((seed, epoch))
     shuffled = draw.permutation(len(lengths))
-    order = shuffled[np.argsort(np.asarray(lengths)[shuffled], kind="stable")].tolist()
-    starts = _starts(len(order), batch_size)
-    batches = [order[at:end] for at, end in pairwise([*starts, len(order)])]
+    order = shuffled[np.argsort(np.asarray(lengths)[shuffled], kind="stable")]
+    batches = np.split(order, _starts(len(order), batch_size)[1:])
     return [batches[index] for index in draw.permutation(len(batches))]
 
 
-@dataclass(frozen=True)
 class PairLoader:
-    """The training batches of each epoch; `loader.epoch(3, skip=7)` leaves the first 7 out."""
+    """The training batches of each epoch; `loader.epoch(3, skip=7)` leaves the first 7 out.
 
-    pairs: TrainingPairs
-    batch_size: int
-    workers: int = 0
+    Args:
+        pairs: what is asked for.
+        batch_size: pairs in a batch.
+        workers: loader processes, which live as long as the loader; none are started where all is
+            in memory.
+        pin: whether batches come in pinned memory, for a GPU.
+
+    """
+
+    def __init__(
+        self, pairs: TrainingPairs, batch_size: int, *, workers: int = 0, pin: bool = False
+    ) -> None:
+        self.pairs, self.batch_size = pairs, batch_size
+        self._lengths = pairs.tokens.lengths
+        self._epochs = EpochLoader(
+            pairs, workers=0 if pairs.pictures.in_memory else workers, pin=pin
+        )
 
     def __len__(self) -> int:
         return len(_starts(len(self.pairs), self.batch_size))
@@ -247,22 +308,20 @@ class PairLoader:
     def epoch(self, epoch: int, *, skip: int = 0) -> Iterator[PairBatch]:
         """The batches of one epoch, without the first `skip`."""
         batches = batches_by_length(
-            [len(tokens) for tokens in self.pairs.tokens],
-            batch_size=self.batch_size,
-            seed=self.pairs.seed,
-            epoch=epoch,
+            self._lengths, batch_size=self.batch_size, seed=self.pairs.seed, epoch=epoch
         )
-        keys = [[(epoch, index) for index in batch] for batch in batches[skip:]]
-        # A generator of its own: DataLoader would otherwise draw from the global one, and a
-        # resumed run would not drop the same units as one that was never stopped.
-        loader: DataLoader[Any] = DataLoader(
-            self.pairs,
-            batch_sampler=keys,
-            collate_fn=collate,
-            num_workers=self.workers,
-            generator=torch.Generator().manual_seed(epoch),
-        )
-        return iter(loader)
+        return self._epochs.epoch([(epoch, rows) for rows in batches[skip:]])
+
+
+def default_workers(split: CaptionedImages) -> int:
+    """Loader processes for a split: none where its pictures are in memory, else by the cores.
+
+    A core is left to the training, and more than eight processes rarely have anything to do.
+    """
+    if not getattr(split.open_image, "from_disk", False):
+        return 0
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(8, (cores or 1) - 1)
 
 
 def _starts(samples: int, batch_size: int) -> range:

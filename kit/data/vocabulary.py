@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import string
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from kit.encoders.text import PAD
@@ -72,6 +75,53 @@ class Vocabulary:
         return [START, *ids][:MAX_TOKENS]
 
 
+@dataclass(frozen=True, eq=False)
+class Tokens:
+    """The token ids of many captions as one flat array: caption i is `ids[starts[i]:starts[i+1]]`.
+
+    >>> Tokens.of([[2, 7], [2, 7, 8]]).padded(np.array([1, 0]))
+    (tensor([[2, 7, 8],
+            [2, 7, 0]]), tensor([3, 2]))
+    """
+
+    ids: NDArray[np.uint16] | NDArray[np.int32]
+    starts: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, sequences: Iterable[Sequence[int]]) -> Tokens:
+        """Lay sequences one after the other; in two bytes an id where all ids fit."""
+        ids, ends = array("i"), array("q", [0])
+        for sequence in sequences:
+            ids.extend(sequence)
+            ends.append(len(ids))
+        flat = np.frombuffer(ids, np.int32)
+        small = flat.size == 0 or flat.max() <= np.iinfo(np.uint16).max
+        return cls(flat.astype(np.uint16) if small else flat, np.array(ends, np.int64))
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def __getitem__(self, row: int) -> list[int]:
+        """The ids of one caption."""
+        ids: list[int] = self.ids[self.starts[row] : self.starts[row + 1]].tolist()
+        return ids
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """The number of tokens of each caption."""
+        return np.diff(self.starts)
+
+    def padded(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Some captions as one (rows, longest) int64 matrix, and their lengths (rows,)."""
+        starts = self.starts[rows]
+        lengths = self.starts[rows + 1] - starts
+        places = np.arange(lengths.max())
+        inside = places < lengths[:, None]
+        tokens = np.full(inside.shape, PAD, np.int64)
+        tokens[inside] = self.ids[(starts[:, None] + places)[inside]]
+        return torch.from_numpy(tokens), torch.from_numpy(lengths)
+
+
 def pad(sequences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     """Token ids of captions as one (batch, longest) int64 matrix, and their lengths (batch,).
 
@@ -79,8 +129,4 @@ def pad(sequences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     (tensor([[2, 7, 0],
             [2, 7, 8]]), tensor([2, 3]))
     """
-    lengths = torch.tensor([len(sequence) for sequence in sequences])
-    tokens = torch.full((len(sequences), int(lengths.max())), PAD)
-    for row, sequence in enumerate(sequences):
-        tokens[row, : len(sequence)] = torch.tensor(sequence)
-    return tokens, lengths
+    return Tokens.of(sequences).padded(np.arange(len(sequences)))

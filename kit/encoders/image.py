@@ -45,7 +45,6 @@ class ImageBackbone(nn.Module):
         feature_dim: int,
         transform: ImageTransform,
         frozen: bool = False,
-        loaded: LoadedWeights | None = None,
     ) -> None:
         super().__init__()
         self.name = name
@@ -53,8 +52,8 @@ class ImageBackbone(nn.Module):
         self.feature_dim = feature_dim
         self.transform = transform
         self.frozen = frozen
-        self.loaded = loaded
-        self.batch_norm_folded = loaded is not None and _identity_statistics(network)
+        self.loaded: LoadedWeights | None = None
+        self.batch_norm_folded = False
         self.requires_grad_(not frozen)
         self.train()
 
@@ -67,6 +66,30 @@ class ImageBackbone(nn.Module):
             )
         features: Tensor = self.network(images)
         return features
+
+    def load(self, weights: str | Path) -> None:
+        """Pre-trained weights into the network.
+
+        Args:
+            weights: ``"library"`` downloads the library's ImageNet weights; else the path of a
+                ``.safetensors`` or torch file.
+
+        Raises:
+            ValueError: no library weights for it; a file that is no weights file, lacks a tensor of
+                the network, or has one in another shape.
+
+        """
+        try:
+            if weights == "library":
+                state = _library_weights(self.name)
+                source = f"{self.name}, library weights"
+            else:
+                state, source = read_weights(weights), str(weights)
+            self.loaded = load_weights(self.network, state, source=source)
+        except ValueError as error:
+            raise ValueError(f"image_backbone: {self.name}: {error}") from error
+        self.batch_norm_folded = _identity_statistics(self.network)
+        self.train(self.training)
 
     def train(self, mode: bool = True) -> ImageBackbone:
         """Training mode for what may be in it: nothing if frozen, no batch norm that is folded."""
@@ -88,13 +111,11 @@ def image_backbone(
 
     Args:
         name: a row of `BACKBONES`.
-        weights: None starts from scratch (torch's global generator); ``"library"`` downloads the
-            library's ImageNet weights; else the path of a ``.safetensors`` or torch file.
+        weights: None starts from scratch (torch's global generator); else see `ImageBackbone.load`.
         frozen: no parameter gets a gradient, and the network stays in eval mode.
 
     Raises:
-        ValueError: an unknown name; no library weights for it; a file that is no weights file,
-            lacks a tensor of the network, or has one in another shape.
+        ValueError: an unknown name, or weights that `ImageBackbone.load` refuses.
 
     >>> import torch
     >>> backbone = image_backbone("small_cnn").eval()
@@ -107,28 +128,16 @@ def image_backbone(
             f"image_backbone: name must be one of {', '.join(BACKBONES)}, got {name!r}"
         )
     recipe = BACKBONES[name]
-    network = recipe.build()
-    loaded = None
-    if weights == "library":
-        if recipe.library is None:
-            having = [other for other in BACKBONES if BACKBONES[other].library]
-            raise ValueError(
-                f"image_backbone: {name} has no library weights, only {', '.join(having)} have"
-            )
-        loaded = load_weights(network, recipe.library(), source=f"{name}, library weights")
-    elif weights is not None:
-        try:
-            loaded = load_weights(network, read_weights(weights), source=str(weights))
-        except ValueError as error:
-            raise ValueError(f"image_backbone: {name}: {error}") from error
-    return ImageBackbone(
+    backbone = ImageBackbone(
         name,
-        network,
+        recipe.build(),
         feature_dim=recipe.feature_dim,
         transform=recipe.transform,
         frozen=frozen,
-        loaded=loaded,
     )
+    if weights is not None:
+        backbone.load(weights)
+    return backbone
 
 
 def small_cnn() -> nn.Sequential:
@@ -157,6 +166,14 @@ def small_cnn() -> nn.Sequential:
         nn.Linear(128 * 16, 256),
         nn.BatchNorm1d(256),
     )
+
+
+def _library_weights(name: str) -> Mapping[str, Tensor]:
+    library = BACKBONES[name].library
+    if library is None:
+        having = ", ".join(other for other in BACKBONES if BACKBONES[other].library)
+        raise ValueError(f"{name} has no library weights, only {having} have")
+    return library()
 
 
 def _torchvision(architecture: str) -> nn.Module:

@@ -93,15 +93,14 @@ def load_weights(network: nn.Module, state: Mapping[str, Tensor], *, source: str
 
     """
     wanted = network.state_dict()
-    missing = [
-        key for key in wanted if key not in state and not key.endswith("num_batches_tracked")
-    ]
+    loaded = [key for key in wanted if key in state]
+    absent = [key for key in wanted if key not in state]
+    missing = [key for key in absent if not key.endswith("num_batches_tracked")]
     if missing:
         raise ValueError(
             f"load_weights: {source}: expected all {len(wanted)} tensors of the network, "
             f"{len(missing)} are missing: {some(missing)}"
         )
-    loaded = [key for key in wanted if key in state]
     wrong = [
         f"{key} {tuple(state[key].shape)} instead of {tuple(wanted[key].shape)}"
         for key in loaded
@@ -112,7 +111,5 @@ def load_weights(network: nn.Module, state: Mapping[str, Tensor], *, source: str
             f"load_weights: {source}: {len(wrong)} tensors have another shape "
             f"than the network's: {some(wrong)}"
         )
-    network.load_state_dict({key: state[key] for key in loaded}, strict=False)
-    unexpected = [key for key in state if key not in wanted]
-    absent = [key for key in wanted if key not in state]
+    unexpected = network.load_state_dict(dict(state), strict=False).unexpected_keys
     return LoadedWeights(source, tuple(loaded), tuple(absent), tuple(unexpected))

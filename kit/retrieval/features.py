@@ -12,17 +12,21 @@ import hashlib
 import sys
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from kit.checks import some
+from kit.data.epochs import EpochLoader
+from kit.data.images import TransformedImages
 from kit.data.pairs import CaptionedImages
 from kit.encoders.image import ImageBackbone
 from kit.files import atomic
@@ -36,8 +40,9 @@ class ImageFeatures:
     Where only one view is given, the mirrored picture is answered with the plain one's features.
 
     Args:
-        plain: (images, dim) float32.
+        plain: (images, dim) float32, or float16, which is kept so and raised batch by batch.
         flipped: the same of the mirrored pictures, or None.
+        rows: (images,) int64, for each image its row, where `plain` is of other images too.
 
     Raises:
         ValueError: another shape or type, views that disagree in shape, values that are not finite.
@@ -46,63 +51,78 @@ class ImageFeatures:
 
     plain: Tensor
     flipped: Tensor | None = None
+    rows: Tensor | None = None
+    in_memory: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        rows = torch.arange(len(self.plain)) if self.rows is None else self.rows
         for name, view in (("plain", self.plain), ("flipped", self.flipped)):
             if view is None:
                 continue
-            if view.ndim != 2 or 0 in view.shape or view.dtype != torch.float32:
+            kinds = (torch.float32, torch.float16)
+            if view.ndim != 2 or 0 in view.shape or view.dtype not in kinds:
                 raise ValueError(
-                    f"ImageFeatures: {name} must be (images, dim) float32, "
+                    f"ImageFeatures: {name} must be (images, dim) float32 or float16, "
                     f"got {tuple(view.shape)} {view.dtype}"
                 )
-            bad = (~view.isfinite().all(dim=1)).nonzero().flatten().tolist()
-            if bad:
+            if view.shape != self.plain.shape:
+                raise ValueError(
+                    f"ImageFeatures: plain {tuple(self.plain.shape)} and flipped "
+                    f"{tuple(view.shape)} must have the same shape"
+                )
+            finite = torch.cat([view[part].isfinite().all(1) for part in rows.split(4096)])
+            if not finite.all():
+                bad = (~finite).nonzero().flatten().tolist()
                 raise ValueError(
                     f"ImageFeatures: {name} must be finite, {len(bad)} rows are not: {some(bad)}"
                 )
-        if self.flipped is not None and self.flipped.shape != self.plain.shape:
-            raise ValueError(
-                f"ImageFeatures: plain {tuple(self.plain.shape)} and flipped "
-                f"{tuple(self.flipped.shape)} must have the same shape"
-            )
 
     def __len__(self) -> int:
-        return len(self.plain)
+        return len(self.plain if self.rows is None else self.rows)
 
     @property
-    def feature_dim(self) -> int:
-        """Width of a feature."""
-        return self.plain.shape[1]
+    def mirrors(self) -> bool:
+        """Whether the mirrored pictures have features of their own."""
+        return self.flipped is not None
 
-    def __call__(self, index: int, *, flipped: bool) -> Tensor:
-        """The feature (dim,) of image `index`, of its mirrored view if asked for and there."""
-        return (self.flipped if flipped and self.flipped is not None else self.plain)[index]
+    def __call__(
+        self, rows: Sequence[int] | NDArray[np.int64], flipped: NDArray[np.bool_] | None = None
+    ) -> Tensor:
+        """Features (rows, dim) float32 of images, of their mirrored view where `flipped`."""
+        index = torch.as_tensor(rows)
+        if self.rows is not None:
+            index = self.rows[index]
+        features = self.plain.index_select(0, index)
+        if flipped is not None and self.flipped is not None:
+            mirrored = torch.from_numpy(flipped)
+            features[mirrored] = self.flipped.index_select(0, index[mirrored])
+        return features.float()
 
 
 def compute_features(
     split: CaptionedImages,
     backbone: ImageBackbone,
     *,
-    cache: str | Path,
+    cache: str | Path | None,
     batch_size: int = 64,
     device: str = "cpu",
-    progress: bool = True,
+    workers: int = 0,
 ) -> ImageFeatures:
-    """Both views of every picture of a split through a backbone in eval mode, or from the cache.
+    """The views of every picture of a split through a backbone in eval mode, or from the cache.
 
+    Each picture is opened once for both views, and not mirrored where the split must not be.
     The cached file's name holds a hash of all that the features depend on: the backbone's name and
     weights, image size and normalisation, the image names in their order, and the pixels
-    themselves. A stale cache can therefore never be used. Reading every picture for it costs some
-    seconds per ten thousand, little beside any backbone.
+    (`CaptionedImages.content_hash`). A stale cache can therefore never be used.
 
     Args:
         split: whose pictures.
         backbone: left on the device and in the mode it came in.
         cache: a folder, made if needed; the file is a safetensors file with `plain` and `flipped`.
+            None keeps nothing.
         batch_size: pictures at a time.
         device: where to compute, such as ``"cuda"``. The result is on the CPU.
-        progress: whether to show a progress bar.
+        workers: processes that open pictures.
 
     Raises:
         ValueError: a batch size below 1, a picture that cannot be opened, features that are not
@@ -111,6 +131,8 @@ def compute_features(
     """
     if batch_size < 1:
         raise ValueError(f"compute_features: batch_size must be at least 1, got {batch_size}")
+    if cache is None:
+        return _through(split, backbone, batch_size, device, workers)
     key = _fingerprint(split, backbone)
     path = Path(cache) / f"{split.name}_{backbone.name}_{key}.safetensors"
     if path.is_file():
@@ -120,112 +142,138 @@ def compute_features(
             raise ValueError(
                 f"compute_features: {path}: damaged cache file, delete it ({error})"
             ) from error
-    plain, flipped = _through(split, backbone, batch_size, device, progress)
-    features = ImageFeatures(plain, flipped)
+    features = _through(split, backbone, batch_size, device, workers)
+    views = {"plain": features.plain, "flipped": features.flipped}
     with atomic(path) as part:
-        save_file({"plain": plain, "flipped": flipped}, part)
+        save_file({name: view for name, view in views.items() if view is not None}, part)
     return features
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureFile:
+    """One view of features from an ``.npz`` file, read once for all splits.
+
+    Attributes:
+        path: the file.
+        features: (n, dim) float32, or float16 as it is in the file.
+        row: the row of each image name.
+
+    """
+
+    path: Path
+    features: Tensor
+    row: Mapping[str, int]
+
+    def of(self, image_names: Sequence[str]) -> ImageFeatures:
+        """The features of a split's images, in their order, without another copy.
+
+        Raises:
+            ValueError: names without features, counted; values that are not finite.
+
+        """
+        unknown = [name for name in image_names if name not in self.row]
+        if unknown:
+            raise ValueError(
+                f"load_features: {self.path}: {len(unknown)} of {len(image_names)} images have no "
+                f"features: {some(unknown)}; the file has {some(list(self.row), most=2)}"
+            )
+        rows = torch.tensor([self.row[name] for name in image_names])
+        return ImageFeatures(self.features, rows=rows)
 
 
 def load_features(path: str | Path, image_names: Sequence[str]) -> ImageFeatures:
     """One view of features from an ``.npz`` file, rows picked and ordered by image name.
 
     Args:
-        path: has the arrays `files`, n unique image names, and `feat`, (n, dim) float of any
-            precision. Rows of other images are not used.
+        path: what `read_features` reads.
         image_names: the names of a split, in its order.
 
     Raises:
+        ValueError: what `read_features` and `FeatureFile.of` refuse.
+
+    """
+    return read_features(path).of(image_names)
+
+
+def read_features(path: str | Path) -> FeatureFile:
+    """Read features that somebody computed.
+
+    Args:
+        path: an ``.npz`` file with the arrays `files`, n unique image names, and `feat`, (n, dim)
+            float of any precision.
+
+    Raises:
         ValueError: no such file or no ``.npz``; an array missing or of the wrong shape or type; a
-            name twice; names without features, counted; values that are not finite.
+            name twice.
 
     """
     path = Path(path)
     try:
         with path.open("rb") as file:
             arrays = np.load(file, allow_pickle=False)
-            if not isinstance(arrays, Mapping):
-                raise ValueError("it holds a single array")
-            if not {"files", "feat"} <= set(arrays):
+            found = list(arrays) if isinstance(arrays, Mapping) else ["a single array"]
+            if not {"files", "feat"} <= set(found):
                 raise ValueError(
-                    f"expected the arrays files and feat, got {', '.join(arrays) or 'none'}"
+                    f"expected the arrays files and feat, got {', '.join(found) or 'none'}"
                 )
             files, feat = arrays["files"], arrays["feat"]
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"load_features: {path}: no .npz file of features: {error}") from error
-    if files.ndim != 1 or files.dtype.kind not in "US":
+    named = files.ndim == 1 and files.dtype.kind in "US"
+    if not named or feat.ndim != 2 or len(feat) != len(files) or feat.dtype.kind != "f":
         raise ValueError(
-            f"load_features: {path}: files must be a list of names, got {files.shape} {files.dtype}"
-        )
-    if feat.ndim != 2 or len(feat) != len(files) or feat.dtype.kind != "f":
-        raise ValueError(
-            f"load_features: {path}: feat must be ({len(files)}, dim) float as there are "
-            f"{len(files)} files, got {feat.shape} {feat.dtype}"
+            f"load_features: {path}: expected n names in files and (n, dim) float in feat, got "
+            f"{files.shape} {files.dtype} and {feat.shape} {feat.dtype}"
         )
     names = files.astype(str).tolist()
-    twice = [name for name, times in Counter(names).items() if times > 1]
-    if twice:
+    row = {name: index for index, name in enumerate(names)}
+    if len(row) < len(names):
+        twice = [name for name, times in Counter(names).items() if times > 1]
         raise ValueError(
             f"load_features: {path}: files has {len(twice)} names twice: {some(twice)}"
         )
-    row = {name: index for index, name in enumerate(names)}
-    unknown = [name for name in image_names if name not in row]
-    if unknown:
-        raise ValueError(
-            f"load_features: {path}: {len(unknown)} of {len(image_names)} images have no features: "
-            f"{some(unknown)}; the file has {some(names, most=2)}"
-        )
-    picked = feat[[row[name] for name in image_names]].astype(np.float32)
-    return ImageFeatures(torch.from_numpy(picked))
+    kept = np.float16 if feat.dtype.itemsize == 2 else np.float32
+    return FeatureFile(path, torch.from_numpy(feat.astype(kept, copy=False)), row)
 
 
 def _fingerprint(split: CaptionedImages, backbone: ImageBackbone) -> str:
     """A hash of all that the features depend on."""
     digest = hashlib.sha256()
-    digest.update(repr((backbone.name, dataclasses.astuple(backbone.transform))).encode())
+    facts = (backbone.name, dataclasses.astuple(backbone.transform), split.mirrored)
+    digest.update(repr((facts, split.content_hash())).encode())
     for key, tensor in backbone.network.state_dict().items():
         digest.update(repr((key, tensor.dtype, tuple(tensor.shape))).encode())
         digest.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    for index, name in enumerate(split.image_names):
-        image = split.open_image(index)
-        digest.update(repr((name, image.mode, image.size)).encode())
-        digest.update(image.tobytes())
+    for name in split.image_names:
+        digest.update(repr(name).encode())
     return digest.hexdigest()[:32]
 
 
 def _through(
-    split: CaptionedImages, backbone: ImageBackbone, batch_size: int, device: str, progress: bool
-) -> tuple[Tensor, Tensor]:
-    """Plain and flipped features, (images, dim) float32 each."""
-    home = next(backbone.parameters()).device
-    plain, flipped = [], []
+    split: CaptionedImages, backbone: ImageBackbone, batch_size: int, device: str, workers: int
+) -> ImageFeatures:
+    """All pictures of a split through a backbone, each opened once."""
+    from tqdm import tqdm
+
+    images, home = len(split.image_names), next(backbone.parameters()).device
+    views = [torch.empty(images, backbone.feature_dim) for _ in range(1 + split.mirrored)]
+    keys = [range(at, min(at + batch_size, images)) for at in range(0, images, batch_size)]
+    opened = TransformedImages(split.open_image, backbone.transform)
+    loader = EpochLoader(opened, workers=workers, pin=torch.device(device).type == "cuda")
     try:
         with evaluating(backbone.to(device)):
-            for batch in _batches(split, backbone, batch_size, progress):
-                images = batch.to(device)
-                plain.append(backbone(images).float().cpu())
-                flipped.append(backbone(images.flip(-1)).float().cpu())
+            batches = tqdm(
+                loader.epoch(keys),
+                desc=f"{backbone.name}, {split.name}",
+                total=len(keys),
+                unit="batch",
+                delay=2,  # seconds: what is done by then needs no bar
+                file=sys.stdout,  # a notebook shows stderr as if something were wrong
+            )
+            for rows, batch in zip(keys, batches, strict=True):
+                pixels = batch.to(device, non_blocking=True)
+                for view, seen in zip(views, (pixels, pixels.flip(-1)), strict=False):
+                    view[rows.start : rows.stop] = backbone(seen).float()
     finally:
         backbone.to(home)
-    return torch.cat(plain), torch.cat(flipped)
-
-
-def _batches(
-    split: CaptionedImages, backbone: ImageBackbone, batch_size: int, progress: bool
-) -> Iterator[Tensor]:
-    starts: Iterable[int] = range(0, len(split.image_names), batch_size)
-    if progress:
-        from tqdm import tqdm
-
-        starts = tqdm(
-            starts,
-            desc=f"{backbone.name}, {split.name}",
-            unit="batch",
-            delay=2,  # seconds: what is done by then needs no bar
-            file=sys.stdout,  # a notebook shows stderr as if something were wrong
-        )
-    for start in starts:
-        stop = min(start + batch_size, len(split.image_names))
-        yield torch.stack(
-            [backbone.transform(split.open_image(index)) for index in range(start, stop)]
-        )
+    return ImageFeatures(*views)

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from kit.data.images import TransformedImages
-from kit.data.pairs import CaptionedImages, Corpus, Pictures
+from kit.data.epochs import EpochLoader
+from kit.data.images import TransformedImages, open_picture
+from kit.data.pairs import CaptionedImages, Corpus
 from kit.encoders.image import ImageBackbone, image_backbone
 from kit.files import file_hash
-from kit.retrieval.features import compute_features, load_features
+from kit.retrieval.features import FeatureFile, ImageFeatures, compute_features, read_features
 from kit.training import evaluating
+
+PICTURES = 256  # at a time, where nothing is trained
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class ImageInput:
         backbone: a name in `kit.encoders.image.BACKBONES`.
         weights: None (from scratch), ``"library"``, or a weights file.
         frozen: the backbone is run once over every image, and its features are kept in `cache`.
-        features: an ``.npz`` file of features instead of any backbone (see `load_features`).
+        features: an ``.npz`` file of features instead of any backbone (see `read_features`).
         cache: folder for the features of a frozen backbone; inside the run folder if not given.
 
     Raises:
@@ -59,94 +64,168 @@ class ImageInput:
         if self.features is not None:
             return {"features": file_hash("ImageInput", self.features)}
         named = self.weights in (None, "library")
-        digest = hashlib.sha256()
-        for split in corpus.splits:  # a few pictures of each: other pixels are another run
-            images = len(split.image_names)
-            for index in range(0, images, -(-images // 16)):
-                digest.update(split.open_image(index).tobytes())
+        pixels = "".join(split.content_hash() for split in corpus.splits)
         return {
             "backbone": self.backbone,
             "frozen": self.frozen,
             "weights": self.weights if named else file_hash("ImageInput", str(self.weights)),
-            "pixels": digest.hexdigest()[:16],
+            "pixels": hashlib.sha256(pixels.encode()).hexdigest()[:16],
         }
 
 
 @dataclass(frozen=True)
 class ImageBlueprint:
-    """How the image side is built again: a backbone's name, or None for features from a file."""
-
-    backbone: str | None
-    frozen: bool
-    feature_dim: int
-
-
-class ImageSource:
-    """What is asked for, opened: weights are loaded, features are found or computed.
+    """How the image side of a run is built again, from its folder alone; plain JSON.
 
     Args:
-        asked: how images enter.
-        folder: the run folder; holds computed features if no other cache is named.
-        kept: the file of a frozen backbone's weights that a run kept, instead of `asked.weights`.
-
-    Attributes:
-        backbone: the image network, or None where features come from a file.
-        trained: what is trained along: the backbone, or the identity.
+        feature_dim: width of the features behind what is trained along.
+        backbone: a name in `kit.encoders.image.BACKBONES`; None where features came from a file.
+        frozen: whether the backbone was frozen, so that its weights are kept apart.
+        batch_norm_folded: whether its batch norm stays as it came (see `ImageBackbone`).
+        features: the file that features came from. It is read if a split is to be encoded.
 
     """
 
-    def __init__(self, asked: ImageInput, folder: Path, *, kept: Path | None = None) -> None:
-        self.asked = asked
-        self.cache = Path(asked.cache) if asked.cache else folder / "features"
-        self.backbone: ImageBackbone | None = None
-        self.trained: nn.Module = nn.Identity()
-        if asked.features is None:
-            weights = kept or asked.weights
-            self.backbone = image_backbone(asked.backbone, weights=weights, frozen=asked.frozen)
-            if not asked.frozen:
-                self.trained = self.backbone
+    feature_dim: int
+    backbone: str | None = None
+    frozen: bool = False
+    batch_norm_folded: bool = False
+    features: str | None = None
 
-    def pictures(self, split: CaptionedImages) -> Pictures:
-        """What the trained networks take of a split: pixels, or features."""
-        if self.backbone is None:
-            return load_features(str(self.asked.features), split.image_names)
-        if self.asked.frozen:
-            return compute_features(split, self.backbone, cache=self.cache)
-        return TransformedImages(split.open_image, self.backbone.transform)
 
-    def feature_dim(self, pictures: Pictures) -> int:
-        """Width of the features behind `trained`."""
-        if isinstance(self.trained, ImageBackbone):
-            return self.trained.feature_dim
-        return len(pictures(0, flipped=False))
+@dataclass(frozen=True, eq=False)
+class ImageSource:
+    """The images of a run, opened: what is trained along, and what it takes of any split.
 
-    def of_pictures(self, opened: Sequence[Image.Image]) -> Tensor:
-        """What the trained networks take of any pictures: (pictures, ...) pixels, or features.
+    Args:
+        blueprint: how it can be built again.
+        backbone: the image network, or None where features come from a file.
+        cache: a folder for the features of a frozen backbone; None keeps none.
+        device: where a frozen backbone computes the features of a split.
+        workers: processes that open pictures outside of training.
 
-        Raises:
-            ValueError: features came from a file, so that nothing here can see a picture.
+    """
 
-        """
-        if self.backbone is None:
-            raise ValueError(
-                f"encode_images: this run was trained on features from {self.asked.features}; it "
-                "has no backbone to see pictures with, use encode_features"
-            )
-        pixels = torch.stack([self.backbone.transform(picture) for picture in opened])
-        if not self.asked.frozen:
-            return pixels
-        with evaluating(self.backbone):
-            return torch.cat([self.backbone(part) for part in pixels.split(64)])
+    blueprint: ImageBlueprint
+    backbone: ImageBackbone | None
+    cache: Path | None = None
+    device: str = "cpu"
+    workers: int = 0
+    _known: WeakKeyDictionary[CaptionedImages, TransformedImages | ImageFeatures] = field(
+        default_factory=WeakKeyDictionary, init=False, repr=False
+    )
 
-    def blueprint(self, pictures: Pictures) -> ImageBlueprint:
-        """How the image side is built again."""
-        name = None if self.backbone is None else self.asked.backbone
-        return ImageBlueprint(name, self.asked.frozen, self.feature_dim(pictures))
+    @classmethod
+    def of(
+        cls, images: ImageInput, folder: Path, *, device: str = "cpu", workers: int = 0
+    ) -> ImageSource:
+        """What is asked for, for a new run in `folder`: weights are loaded, a file is read."""
+        if images.features is not None:
+            file = read_features(images.features)
+            path = str(Path(images.features).resolve())
+            source = cls(ImageBlueprint(file.features.shape[1], features=path), None)
+            vars(source)["file"] = file  # read already
+            return source
+        backbone = image_backbone(images.backbone, weights=images.weights, frozen=images.frozen)
+        blueprint = ImageBlueprint(
+            backbone.feature_dim, images.backbone, images.frozen, backbone.batch_norm_folded
+        )
+        cache = Path(images.cache) if images.cache else folder / "features"
+        return cls(blueprint, backbone, cache, device, workers)
 
     @classmethod
     def rebuilt(cls, blueprint: ImageBlueprint, folder: Path) -> ImageSource:
-        """The image side of a run folder: new networks, and a frozen backbone's weights."""
+        """The images of a run folder: built from scratch, then a frozen backbone's state loaded.
+
+        The state of a backbone that was trained along is loaded with the other networks'. Nothing
+        is read but `folder`, and nothing is written outside of it.
+
+        Raises:
+            ValueError: a frozen backbone without its state, or with one that does not fit it.
+
+        """
         if blueprint.backbone is None:
-            return cls(ImageInput(features="a file that is not here"), folder)
-        kept = str(folder / "backbone.safetensors") if blueprint.frozen else None
-        return cls(ImageInput(blueprint.backbone, kept, blueprint.frozen), folder)
+            return cls(blueprint, None)
+        backbone = image_backbone(blueprint.backbone, frozen=blueprint.frozen)
+        if blueprint.frozen:
+            backbone.load(folder / "backbone.safetensors")
+        backbone.batch_norm_folded = blueprint.batch_norm_folded
+        cache = folder / "features"
+        return cls(blueprint, backbone.train(), cache if cache.is_dir() else None)
+
+    @cached_property
+    def trained(self) -> nn.Module:
+        """What is trained along: the backbone, or the identity."""
+        if self.backbone is None or self.blueprint.frozen:
+            return nn.Identity()
+        return self.backbone
+
+    @cached_property
+    def file(self) -> FeatureFile:
+        """The features' file, read once for all splits."""
+        return read_features(str(self.blueprint.features))
+
+    def pictures(self, split: CaptionedImages) -> TransformedImages | ImageFeatures:
+        """What the trained networks take of a split: pixels, or features, found or computed once.
+
+        They are remembered as long as the split is there.
+        """
+        if split not in self._known:
+            self._known[split] = self._opened(split)
+        return self._known[split]
+
+    def _opened(self, split: CaptionedImages) -> TransformedImages | ImageFeatures:
+        if self.backbone is None:
+            return self.file.of(split.image_names)
+        if not self.blueprint.frozen:
+            return TransformedImages(split.open_image, self.backbone.transform)
+        return compute_features(
+            split, self.backbone, cache=self.cache, device=self.device, workers=self.workers
+        )
+
+    def batches(self, split: CaptionedImages) -> Iterator[Tensor]:
+        """The plain views of a split's images in order, (up to 256, ...) float32 at a time."""
+        pictures, images = self.pictures(split), len(split.image_names)
+        keys = [range(at, min(at + PICTURES, images)) for at in range(0, images, PICTURES)]
+        if isinstance(pictures, ImageFeatures):
+            return (pictures(rows) for rows in keys)
+        return EpochLoader(pictures, workers=self.workers).epoch(keys)
+
+    def of_pictures(self, pictures: Sequence[Path | str | Image.Image]) -> Iterator[Tensor]:
+        """What the trained networks take of any pictures, opened 64 at a time.
+
+        Args:
+            pictures: paths, or opened pictures.
+
+        Yields:
+            (up to 64, ...) float32 pixels, or features on the CPU.
+
+        Raises:
+            ValueError: no pictures; one path where several are expected; a file that is missing or
+                no picture; features came from a file, so that nothing here can see a picture.
+
+        """
+        if isinstance(pictures, str | Path | Image.Image):
+            raise ValueError(f"encode_images: expected a list of pictures, got {pictures!r}")
+        if len(pictures) == 0:
+            raise ValueError("encode_images: expected at least one picture, got none")
+        if self.backbone is None:
+            raise ValueError(
+                f"encode_images: this run was trained on features from {self.blueprint.features}; "
+                "it has no backbone to see pictures with, use encode_features"
+            )
+        device = next(self.backbone.parameters()).device
+        for at in range(0, len(pictures), 64):
+            pixels = torch.stack(
+                [self.backbone.transform(_opened(one)) for one in pictures[at : at + 64]]
+            )
+            if self.blueprint.frozen:
+                with evaluating(self.backbone):
+                    pixels = self.backbone(pixels.to(device)).cpu()
+            yield pixels
+
+
+def _opened(picture: Path | str | Image.Image) -> Image.Image:
+    if isinstance(picture, Image.Image):
+        return picture
+    return open_picture(picture, where=f"encode_images: {picture}")

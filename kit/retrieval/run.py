@@ -13,14 +13,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from kit.code_version import code_version
-from kit.data.pairs import CaptionedImages, Corpus, PairBatch, PairLoader, TrainingPairs
-from kit.data.vocabulary import Vocabulary, pad
+from kit.data.pairs import (
+    CaptionedImages,
+    Corpus,
+    PairBatch,
+    PairLoader,
+    TrainingPairs,
+    default_workers,
+)
+from kit.data.vocabulary import Tokens, Vocabulary
 from kit.experiment import Experiment, carry_out
 from kit.files import atomic, read_json, write_json
 from kit.metrics.retrieval import CrossModalScores, evaluate_cross_modal
@@ -42,7 +50,7 @@ def train(
     seed: int = 0,
     device: str = "cpu",
     precision: str = "float32",
-    workers: int = 0,
+    workers: int | None = None,
 ) -> Iterator[Record]:
     """Train, keep the run in folder `out`, and score the best epoch on the test split at the end.
 
@@ -56,7 +64,8 @@ def train(
         seed: of everything that is drawn.
         device: ``"cpu"``, ``"cuda"``, ...
         precision: ``"float32"`` or ``"bfloat16"`` (encoders under autocast, losses in float32).
-        workers: loader processes, for images that are opened from disk.
+        workers: loader processes, for images that are opened from disk; by the number of cores if
+            not given (see `default_workers`).
 
     Yields:
         The records of `kit.training.fit`.
@@ -80,12 +89,13 @@ def train(
 
     def build(folder: Path) -> Experiment:
         vocabulary = Vocabulary.of(corpus.train.captions, min_count=config.min_word_count)
-        source = ImageSource(images, folder)
+        opening = default_workers(corpus.train) if workers is None else workers
+        source = ImageSource.of(images, folder, device=device, workers=opening)
         pairs = TrainingPairs(corpus.train, source.pictures(corpus.train), vocabulary, seed=seed)
         blueprint = Blueprint(
             method=dotted_name(type(config)),
             config=asdict(config),
-            images=source.blueprint(pairs.pictures),
+            images=source.blueprint,
             vocabulary=vocabulary.words,
             classes=pairs.classes,
         )
@@ -95,7 +105,12 @@ def train(
         _keep_for_later(folder, blueprint, retriever, corpus)
         return Experiment(
             method=retriever.method,
-            loader=PairLoader(pairs, config.batch_size, workers=workers),
+            loader=PairLoader(
+                pairs,
+                config.batch_size,
+                workers=opening,
+                pin=torch.device(device).type == "cuda",
+            ),
             epochs=config.epochs,
             precision=precision,
             validate=lambda: scores_by_name(retriever.evaluate(corpus.validation)),
@@ -160,14 +175,11 @@ class Retriever:
             (pictures, dim) float32 on the CPU, of any norm.
 
         Raises:
-            ValueError: no picture; the run was trained on features from a file, so that none can be
-                encoded.
+            ValueError: no picture, or one that cannot be opened; the run was trained on features
+                from a file, so that none can be encoded.
 
         """
-        if len(pictures) == 0:
-            raise ValueError("encode_images: expected at least one picture, got none")
-        opened = [p if isinstance(p, Image.Image) else Image.open(p) for p in pictures]
-        return self.encode_features(self.source.of_pictures(opened))
+        return torch.cat([self.encode_features(p) for p in self.source.of_pictures(pictures)])
 
     def encode_features(self, features: Tensor) -> Tensor:
         """Encode what the trained networks take: pixels, or a frozen backbone's features."""
@@ -179,28 +191,21 @@ class Retriever:
 
     def encode_texts(self, sentences: Sequence[str]) -> Tensor:
         """Encode sentences: (sentences, dim) float32 on the CPU, of any norm."""
-        tokens = [self.vocabulary.encode(sentence) for sentence in sentences]
-        order = sorted(range(len(tokens)), key=lambda row: len(tokens[row]))
+        tokens = Tokens.of(map(self.vocabulary.encode, sentences))
+        order = np.argsort(tokens.lengths, kind="stable")
         networks = self.method.networks
         device = device_of(networks)
         features = torch.empty(len(tokens), self.towers.config.dim)
         with evaluating(networks):
             for at in range(0, len(order), 256):
                 rows = order[at : at + 256]
-                padded, lengths = pad([tokens[row] for row in rows])
+                padded, lengths = tokens.padded(rows)
                 features[rows] = self.towers.encode_texts(padded.to(device), lengths).float().cpu()
         return features
 
     def encode_split(self, split: CaptionedImages) -> tuple[Tensor, Tensor]:
         """Each image of a split once, each caption once: (images, dim) and (captions, dim)."""
-        pictures = self.source.pictures(split)
-        rows = range(len(split.image_names))
-        parts = [
-            self.encode_features(
-                torch.stack([pictures(row, flipped=False) for row in rows[at : at + 256]])
-            )
-            for at in range(0, len(rows), 256)
-        ]
+        parts = [self.encode_features(batch) for batch in self.source.batches(split)]
         return torch.cat(parts), self.encode_texts(split.captions)
 
     def evaluate(self, split: CaptionedImages) -> CrossModalScores:
@@ -312,8 +317,7 @@ def _map_pairs(split: CaptionedImages) -> tuple[list[int], list[str]]:
 def _keep_map(folder: Path, retriever: Retriever, test: CaptionedImages, record: Epoch) -> None:
     """Features of the same test pairs after each epoch: the frames of the embedding map."""
     images, captions = _map_pairs(test)
-    pictures = retriever.source.pictures(test)
-    inputs = torch.stack([pictures(image, flipped=False) for image in images])
+    inputs = retriever.source.pictures(test)(images)
     features = {
         "image": retriever.encode_features(inputs),
         "text": retriever.encode_texts(captions),

@@ -227,3 +227,15 @@ def test_skip_bad_does_not_leave_a_split_empty(folder: Path) -> None:
     (folder / "Flicker8k_Dataset" / "d.jpg").unlink()
     with pytest.raises(ValueError, match="split 'validation': none of its 1 images is usable"):
         flickr8k(folder, skip_bad=True)
+
+
+def test_pictures_are_decoded_once_and_what_is_kept_of_them_is_no_picture(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "Flicker8k_Dataset" / "b.jpg").write_text("no picture")
+    first = flickr8k(folder, skip_bad=True)
+    monkeypatch.delattr("PIL.Image.open")
+    again = flickr8k(folder, skip_bad=True)
+    assert again.notes == first.notes
+    assert again.notes[0] == "left out, unreadable image (cannot identify image file): b.jpg"
+    assert again.train.content_hash() == first.train.content_hash()

@@ -194,6 +194,35 @@ def test_a_picture_that_goes_missing_later_is_named(tmp_path: Path) -> None:
         corpus.test.open_image(0)
 
 
+def content(images: list[object]) -> list[str]:
+    table = rows(0, len(images), image=images)
+    corpus = from_dataset(table, captions="captions", split_column="part")
+    return [split.content_hash() for split in corpus.splits]
+
+
+def test_content_is_told_from_stored_bytes_and_from_files_without_opening_a_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [str(tmp_path / f"{index}.png") for index in range(6)]
+    for index, path in enumerate(paths):
+        picture(index).save(path)
+    images = [stored(index) for index in range(6)]
+    first, as_files = content([*images]), content([*paths])
+    assert len({*first, *as_files}) == 6
+    assert content([*images]) == first
+    assert content([*paths]) == as_files
+    other = content([*images[:4], stored(7), images[5]])
+    assert [a == b for a, b in zip(first, other, strict=True)] == [True, False, True]
+    picture(8).save(paths[0])
+    changed = content([*paths])
+    assert changed[0] != as_files[0]
+    assert changed[1:] == as_files[1:]
+    table = rows(0, 6, image=[*images])
+    corpus = from_dataset(table, captions="captions", split_column="part")
+    monkeypatch.delattr("PIL.Image.open")
+    assert [split.content_hash() for split in corpus.splits] == first
+
+
 def test_a_column_that_cannot_hold_pictures_is_named() -> None:
     table = rows(0, 3, image=[1, 2, 3])
     with pytest.raises(ValueError, match="column 'image' must hold pictures, their bytes or paths"):

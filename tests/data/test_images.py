@@ -89,7 +89,10 @@ def test_impossible_transforms_are_refused(
 
 def test_mirrored_means_left_and_right_exchanged() -> None:
     pictures = TransformedImages(lambda index: noise(6 + index, 5), PLAIN)
-    plain, flipped = pictures(1, flipped=False), pictures(1, flipped=True)
+    plain, flipped, again = pictures([1, 1, 1], np.array([False, True, False]))
+    assert torch.equal(plain, again)
+    assert torch.equal(pictures([1])[0], plain)
+    assert torch.equal(pictures[range(1, 3)], pictures([1, 2]))
     for x in range(4):
         assert torch.equal(plain[:, :, x], flipped[:, :, 3 - x])
     assert not torch.equal(plain, flipped)

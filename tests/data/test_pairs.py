@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,19 +11,22 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from kit.data.images import TransformedImages
+from kit.data.images import FolderImages, TransformedImages
 from kit.data.pairs import (
     CaptionedImages,
     Corpus,
     PairLoader,
     TrainingPairs,
     batches_by_length,
+    default_workers,
 )
 from kit.data.vocabulary import Vocabulary
 from kit.encoders.transform import ImageTransform
+from kit.retrieval.features import ImageFeatures
 from kit.worlds.scenes import scenes
 
 
@@ -47,8 +51,14 @@ def split(**changed: Any) -> CaptionedImages:
 class Numbered:
     """Pictures that say which one they are and whether they are mirrored."""
 
-    def __call__(self, index: int, *, flipped: bool) -> Tensor:
-        return torch.tensor([float(index), float(flipped)])
+    in_memory = False
+
+    def __init__(self, *, mirrors: bool = True) -> None:
+        self.mirrors = mirrors
+
+    def __call__(self, rows: NDArray[np.int64], flipped: NDArray[np.bool_] | None = None) -> Tensor:
+        mirrored = np.zeros(len(rows)) if flipped is None else flipped
+        return torch.from_numpy(np.stack([rows, mirrored], axis=1).astype(np.float32))
 
 
 def pairs(captions: Sequence[str], *, seed: int = 0, mirrored: bool = True) -> TrainingPairs:
@@ -95,6 +105,52 @@ def test_captions_have_their_images_labels() -> None:
     assert said == [["one two", "one two three"], ["one"], ["one"]]
 
 
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.integers(0, 4), max_size=20))
+def test_captions_are_found_by_their_image(images: list[int]) -> None:
+    images = [*images, *range(5)]
+    said = [f"caption {row}" for row in range(len(images))]
+    data = split(
+        image_names=list("abcde"), image_labels=range(5), captions=said, caption_images=images
+    )
+    for image in range(5):
+        expected = [one for one, index in zip(said, images, strict=True) if index == image]
+        assert data.captions_of(image) == expected
+
+
+def test_every_pixel_of_every_picture_is_in_the_content_hash_and_each_is_opened_once() -> None:
+    opened: list[int] = []
+
+    def pictures(changed: int | None = None) -> Any:
+        def open_image(index: int) -> Image.Image:
+            opened.append(index)
+            image = Image.new("RGB", (40, 30), (index, 0, 0))
+            if index == changed:
+                image.putpixel((39, 29), (index, 0, 1))
+            return image
+
+        return open_image
+
+    first = split(open_image=pictures())
+    hashes = {split(open_image=pictures(changed)).content_hash() for changed in range(3)}
+    assert len(hashes | {first.content_hash()}) == 4
+    opened.clear()
+    assert split(open_image=pictures()).content_hash() == first.content_hash()
+    assert first.content_hash() == first.content_hash()
+    assert opened == [0, 1, 2]
+
+
+def test_an_opener_that_knows_its_content_is_asked_and_not_opened() -> None:
+    class Known:
+        def __call__(self, index: int) -> Image.Image:
+            raise AssertionError("opened")
+
+        def content_hash(self) -> str:
+            return "abc"
+
+    assert split(open_image=Known()).content_hash() == "abc"
+
+
 SPLITS = ("train", "validation", "test")
 
 
@@ -129,6 +185,7 @@ def test_fingerprint_changes_with_all_that_is_learnt_from() -> None:
         {"image_labels": [30, 10, 31]},
         {"image_names": ["a", "b", "d"]},
         {"caption_images": [2, 0, 1, 1]},
+        {"captions": ["one", "one two", 'one", "one two three'], "caption_images": [2, 0, 1]},
     ]
     prints = {three(**{name: change}).fingerprint() for name in SPLITS for change in changes}
     assert len(prints | {three().fingerprint()}) == len(SPLITS) * len(changes) + 1
@@ -145,12 +202,14 @@ def test_fingerprint_forgets_how_a_reader_holds_its_data() -> None:
 def test_labels_are_numbered_in_ascending_order() -> None:
     data = TrainingPairs(split(), Numbered(), Vocabulary.of(["one"], min_count=1), seed=0)
     assert data.classes == 2
-    assert [data[0, index][2] for index in range(4)] == [1, 1, 0, 1]
-    assert [data[0, index][0][0].item() for index in range(4)] == [2, 0, 1, 0]
+    batch = data[0, np.arange(4)]
+    assert batch.labels.tolist() == [1, 1, 0, 1]
+    assert batch.images[:, 0].tolist() == [2, 0, 1, 0]
 
 
 def flips(data: TrainingPairs, epoch: int) -> list[float]:
-    return [data[epoch, index][0][1].item() for index in range(len(data))]
+    flipped: list[float] = data[epoch, np.arange(len(data))].images[:, 1].tolist()
+    return flipped
 
 
 def test_half_are_mirrored_and_which_depends_on_seed_epoch_and_index() -> None:
@@ -159,10 +218,21 @@ def test_half_are_mirrored_and_which_depends_on_seed_epoch_and_index() -> None:
     assert 160 < sum(first) < 240
     torch.manual_seed(1)
     for index in (399, 0, 7):  # in any order, whatever was drawn before
-        assert data[0, index][0][1] == first[index]
+        assert data[0, np.array([index])].images[0, 1] == first[index]
+    coins = [np.random.default_rng((0, 0, index)).integers(2) for index in range(400)]
+    assert first == coins  # as it has always been: a run of before can be trained again
     assert flips(pairs(sentences(400)), 0) == first
     for other in (flips(data, 1), flips(pairs(sentences(400), seed=1), 0)):
         assert 140 < sum(a != b for a, b in zip(first, other, strict=True)) < 260
+
+
+def test_nothing_is_drawn_where_the_mirrored_view_is_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    words = Vocabulary.of(["word"], min_count=1)
+    data = TrainingPairs(split(), Numbered(mirrors=False), words, seed=0)
+    monkeypatch.delattr("numpy.random.default_rng")
+    assert flips(data, 0) == [0, 0, 0, 0]
 
 
 def test_pictures_whose_captions_say_left_and_right_are_never_mirrored() -> None:
@@ -207,7 +277,8 @@ def test_the_longest_caption_left_over_joins_the_next_longest() -> None:
 
 def test_order_is_a_pure_function_of_seed_and_epoch() -> None:
     def order(seed: int, epoch: int) -> list[list[int]]:
-        return batches_by_length([5] * 40, batch_size=8, seed=seed, epoch=epoch)
+        batches = batches_by_length([5] * 40, batch_size=8, seed=seed, epoch=epoch)
+        return [batch.tolist() for batch in batches]
 
     assert order(0, 0) == order(0, 0)
     assert len({str(order(seed, epoch)) for seed in (0, 1) for epoch in (0, 1)}) == 4
@@ -241,6 +312,41 @@ def test_batch_size_must_be_positive() -> None:
         batches_by_length([3, 4], batch_size=0, seed=0, epoch=0)
 
 
+def test_an_epoch_that_is_left_and_gone_on_with_is_the_same_epoch() -> None:
+    whole = list(PairLoader(pairs(sentences(81)), 16).epoch(1))
+    loader = PairLoader(pairs(sentences(81)), 16, workers=2)
+    left = loader.epoch(1)
+    first = [next(left), next(left)]
+    left.close()  # type: ignore[attr-defined]
+    for epoch in (0, 1):  # another one before it, by the same processes
+        rest = list(loader.epoch(epoch, skip=2))
+    assert all(equal(a, b) for a, b in zip([*first, *rest], whole, strict=True))
+
+
+def test_no_process_is_started_for_what_is_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("torch.utils.data.dataloader._MultiProcessingDataLoaderIter")
+    data = pairs(sentences(40))
+    features = ImageFeatures(torch.rand(40, 3), torch.rand(40, 3))
+    data.pictures = features
+    for batch in PairLoader(data, 16, workers=2).epoch(0):
+        flipped = np.array(flips(pairs(sentences(40)), 0))[batch.indices.numpy()] > 0
+        assert features.flipped is not None
+        expected = torch.where(
+            torch.from_numpy(flipped)[:, None],
+            features.flipped[batch.indices],
+            features.plain[batch.indices],
+        )
+        assert torch.equal(batch.images, expected)
+
+
+def test_workers_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = split(open_image=FolderImages(Path("."), ("a", "b", "c")))
+    for cores, expected in ((1, 0), (2, 1), (6, 5), (64, 8)):
+        monkeypatch.setattr("os.sched_getaffinity", lambda _, n=cores: set(range(n)), raising=False)
+        assert default_workers(folder) == expected
+        assert default_workers(split()) == 0
+
+
 def equal(one: Any, other: Any) -> bool:
     return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
@@ -257,7 +363,7 @@ def test_batches_are_what_they_say() -> None:
             assert tokens[:length].tolist() == data.tokens[index]
             assert not tokens[length:].any()
             assert batch.labels[row] == index
-            assert torch.equal(batch.images[row], data[2, index][0])
+            assert torch.equal(batch.images[row], data[2, np.array([index])].images[0])
 
 
 def test_pictures_enter_a_batch_as_they_are() -> None:
@@ -269,7 +375,7 @@ def test_pictures_enter_a_batch_as_they_are() -> None:
     batch = next(PairLoader(data, 8).epoch(0))
     assert (batch.images.shape, batch.images.dtype) == ((8, 3, 16, 16), torch.float32)
     described = [corpus.train.caption_images[index] for index in batch.indices.tolist()]
-    assert torch.equal(batch.images, torch.stack([pictures(i, flipped=False) for i in described]))
+    assert torch.equal(batch.images, pictures(described))
 
 
 @pytest.mark.parametrize("skip", [0, 1, 4, 5, 6])

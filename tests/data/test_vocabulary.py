@@ -6,12 +6,13 @@ import string
 from collections import Counter
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kit.data.vocabulary import MAX_TOKENS, START, UNKNOWN, Vocabulary, pad, words
+from kit.data.vocabulary import MAX_TOKENS, START, UNKNOWN, Tokens, Vocabulary, pad, words
 from kit.encoders.text import PAD
 
 CAPTIONS = ["A dog, a ball."] * 2 + ["The dog!", "the cat's ball"]
@@ -93,3 +94,29 @@ def test_padding_loses_nothing_and_adds_no_more_than_it_must(sequences: list[lis
     for row, length, sequence in zip(tokens, lengths, sequences, strict=True):
         assert row[:length].tolist() == sequence
         assert (row[length:] == PAD).all()
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.lists(st.integers(1, 70000), max_size=7), min_size=1, max_size=9), st.data())
+def test_tokens_are_one_flat_array(sequences: list[list[int]], data: st.DataObject) -> None:
+    tokens = Tokens.of(iter(sequences))
+    assert [tokens[row] for row in range(len(tokens))] == sequences
+    assert tokens.lengths.tolist() == [*map(len, sequences)]
+    rows = data.draw(st.lists(st.integers(0, len(sequences) - 1), min_size=1))
+    padded, lengths = tokens.padded(np.array(rows))
+    expected, expected_lengths = pad([sequences[row] for row in rows])
+    assert torch.equal(padded, expected)
+    assert torch.equal(lengths, expected_lengths)
+
+
+def test_tokens_take_less_than_60_bytes_a_caption() -> None:
+    captions = [f"a dog and another one run over grass {number % 9}" for number in range(10_000)]
+    vocabulary = Vocabulary.of(captions)
+    tokens = Tokens.of(map(vocabulary.encode, captions))
+    assert tokens.ids.nbytes + tokens.starts.nbytes < 40 * len(captions)
+
+
+def test_ids_beyond_two_bytes_take_four() -> None:
+    assert Tokens.of([[1, 65_535]]).ids.dtype == np.uint16
+    assert Tokens.of([[1, 65_536]])[0] == [1, 65_536]
+    assert len(Tokens.of([])) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from kit.data.pairs import CaptionedImages
 from kit.encoders.image import ImageBackbone
 from kit.encoders.transform import ImageTransform
-from kit.retrieval.features import ImageFeatures, compute_features, load_features
+from kit.retrieval.features import ImageFeatures, compute_features, load_features, read_features
 
 TRANSFORM = ImageTransform(4, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
@@ -49,7 +50,7 @@ def backbone(
 
 
 def computed(tmp_path: Path, **changes: object) -> ImageFeatures:
-    arguments = {"split": split(), "backbone": backbone(), "cache": tmp_path, "progress": False}
+    arguments = {"split": split(), "backbone": backbone(), "cache": tmp_path}
     arguments.update(changes)
     return compute_features(arguments.pop("split"), arguments.pop("backbone"), **arguments)
 
@@ -127,6 +128,38 @@ def test_a_stale_cache_is_never_used(tmp_path: Path, change: dict[str, object]) 
     assert torch.allclose(features.plain, plain, atol=1e-6)
 
 
+def test_a_picture_is_opened_once_for_both_views_and_its_hash(tmp_path: Path) -> None:
+    pictures = Pictures()
+    part = split(pictures=pictures)
+    computed(tmp_path, split=part)
+    computed(tmp_path, split=part)
+    assert pictures.opened == 2 * 5  # a plain callable has to be opened for its hash too, once
+    pictures.content_hash = lambda: "known"  # type: ignore[attr-defined]
+    part = split(pictures=pictures)
+    for _ in range(2):
+        computed(tmp_path, split=part)
+    assert pictures.opened == 3 * 5
+
+
+def test_processes_and_no_cache_change_nothing(tmp_path: Path) -> None:
+    expected = computed(tmp_path, batch_size=2)
+    for workers in (0, 2):
+        features = computed(tmp_path, cache=None, batch_size=2, workers=workers)
+        assert torch.equal(features.plain, expected.plain)
+        assert features.flipped is not None
+        assert expected.flipped is not None
+        assert torch.equal(features.flipped, expected.flipped)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_what_must_not_be_mirrored_is_not(tmp_path: Path) -> None:
+    part = dataclasses.replace(split(), mirrored=False)
+    for _ in range(2):
+        features = computed(tmp_path, split=part)
+        assert features.flipped is None
+    assert torch.equal(features.plain, computed(tmp_path).plain)
+
+
 def test_one_number_of_one_buffer_changes_the_key(tmp_path: Path) -> None:
     computed(tmp_path)
     network = backbone()
@@ -172,21 +205,28 @@ def test_features_that_are_not_finite_are_not_cached(tmp_path: Path) -> None:
 
 def test_the_view_that_is_asked_for_is_given() -> None:
     features = ImageFeatures(torch.arange(6.0).view(3, 2), -torch.arange(6.0).view(3, 2))
-    assert features(1, flipped=False).tolist() == [2, 3]
-    assert features(1, flipped=True).tolist() == [-2, -3]
-    assert (len(features), features.feature_dim) == (3, 2)
+    assert features([1, 0]).tolist() == [[2, 3], [0, 1]]
+    both = features(np.array([1, 1, 2]), np.array([True, False, True]))
+    assert both.tolist() == [[-2, -3], [2, 3], [-4, -5]]
+    assert features.plain.tolist() == [[0, 1], [2, 3], [4, 5]]  # as it was
+    assert (len(features), features.mirrors, features.in_memory) == (3, True, True)
 
 
 def test_one_view_answers_for_both() -> None:
     features = ImageFeatures(torch.arange(6.0).view(3, 2))
-    assert features(2, flipped=True).tolist() == [4, 5]
+    assert features([2], np.array([True])).tolist() == [[4, 5]]
+    assert not features.mirrors
 
 
 @pytest.mark.parametrize(
     ("plain", "flipped", "message"),
     [
-        (torch.zeros(3), None, r"plain must be \(images, dim\) float32, got \(3,\) torch.float32"),
-        (torch.zeros(0, 2), None, r"plain must be \(images, dim\) float32, got \(0, 2\)"),
+        (torch.zeros(3), None, r"plain must be \(images, dim\) float32 or float16, got \(3,\)"),
+        (
+            torch.zeros(0, 2),
+            None,
+            r"plain must be \(images, dim\) float32 or float16, got \(0, 2\)",
+        ),
         (torch.zeros(3, 2).double(), None, "plain must be .* got .* torch.float64"),
         (torch.zeros(3, 2), torch.zeros(3), r"flipped must be \(images, dim\) float32"),
         (torch.zeros(3, 2), torch.zeros(2, 2), r"plain \(3, 2\) and flipped \(2, 2\) must have"),
@@ -210,9 +250,31 @@ def test_rows_are_picked_and_ordered_by_name(tmp_path: Path) -> None:
     feat = np.arange(6, dtype=np.float16).reshape(3, 2)
     path = saved(tmp_path, files=np.array(["a", "b", "c"]), feat=feat)
     features = load_features(path, ["c", "a"])
-    assert features.plain.dtype == torch.float32
-    assert features.plain.tolist() == [[4, 5], [0, 1]]
-    assert features.flipped is None
+    assert features.plain.dtype == torch.float16  # held as they are, raised batch by batch
+    assert features([0, 1]).dtype == torch.float32
+    assert features([0, 1]).tolist() == [[4, 5], [0, 1]]
+    assert (len(features), features.flipped) == (2, None)
+
+
+def test_a_file_is_read_once_and_held_once_for_all_splits(tmp_path: Path) -> None:
+    feat = np.arange(6, dtype=np.float32).reshape(3, 2)
+    file = read_features(saved(tmp_path, files=np.array(["a", "b", "c"]), feat=feat))
+    one, other = file.of(["c", "b"]), file.of(["a"])
+    assert one.plain.data_ptr() == other.plain.data_ptr() == file.features.data_ptr()
+    assert torch.equal(other([0]), torch.tensor([[0.0, 1.0]]))
+
+
+@pytest.mark.parametrize("kind", [">f4", ">f2", "f8", "g"])
+def test_features_of_any_precision(tmp_path: Path, kind: str) -> None:
+    feat = np.arange(6).reshape(3, 2).astype(kind)
+    path = saved(tmp_path, files=np.array(["a", "b", "c"]), feat=feat)
+    assert load_features(path, ["b"])([0]).tolist() == [[2, 3]]
+
+
+def test_rows_of_other_images_may_be_what_they_like(tmp_path: Path) -> None:
+    feat = np.array([[np.nan], [1.0]], np.float32)
+    path = saved(tmp_path, files=np.array(["other", "mine"]), feat=feat)
+    assert load_features(path, ["mine"])([0]).item() == 1
 
 
 def test_names_without_features_are_counted_and_named(tmp_path: Path) -> None:
@@ -230,10 +292,16 @@ def test_names_without_features_are_counted_and_named(tmp_path: Path) -> None:
     [
         ({"feat": np.zeros((2, 3))}, "expected the arrays files and feat, got feat"),
         ({}, "expected the arrays files and feat, got none"),
-        ({"files": np.array(["a"]), "feat": np.zeros((2, 3))}, r"feat must be \(1, dim\) float"),
-        ({"files": np.array(["a"]), "feat": np.zeros(1)}, r"feat must be .* got \(1,\) float64"),
-        ({"files": np.array(["a"]), "feat": np.zeros((1, 3), int)}, "feat must be .* int64"),
-        ({"files": np.arange(2), "feat": np.zeros((2, 3))}, "files must be a list of names, got"),
+        ({"files": np.array(["a"]), "feat": np.zeros((2, 3))}, r"expected .* and \(2, 3\) float64"),
+        (
+            {"files": np.array(["a"]), "feat": np.zeros(1)},
+            r"n, dim\) float in feat, .* \(1,\) float",
+        ),
+        ({"files": np.array(["a"]), "feat": np.zeros((1, 3), int)}, "float in feat, .* int64"),
+        (
+            {"files": np.arange(2), "feat": np.zeros((2, 3))},
+            r"n names in files .* \(2,\) int64 and",
+        ),
         ({"files": np.array(["a", "a"]), "feat": np.zeros((2, 3))}, "files has 1 names twice: a"),
         (
             {"files": np.array(["a"], dtype=object), "feat": np.zeros((1, 3))},
@@ -259,6 +327,6 @@ def test_a_file_that_is_no_npz_is_named(tmp_path: Path, content: bytes) -> None:
 
 def test_a_single_array_and_a_missing_file_are_named(tmp_path: Path) -> None:
     np.save(tmp_path / "array.npy", np.zeros((2, 3)))
-    for name, reason in (("array.npy", "it holds a single array"), ("gone.npz", "No such file")):
+    for name, reason in (("array.npy", "got a single array"), ("gone.npz", "No such file")):
         with pytest.raises(ValueError, match=rf"{name}: no \.npz file of features: .*{reason}"):
             load_features(tmp_path / name, ["a"])

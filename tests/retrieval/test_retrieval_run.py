@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import multiprocessing
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from safetensors.torch import load_file, save_file
 
 import kit.runs
 from kit.code_version import code_version
+from kit.data.images import FolderImages
 from kit.data.pairs import CaptionedImages, Corpus, PairLoader, TrainingPairs
 from kit.data.vocabulary import words
 from kit.encoders.image import image_backbone
@@ -238,7 +240,7 @@ def test_seed_and_workers_reach_the_loader(
 ) -> None:
     seen = []
 
-    def loader(pairs: TrainingPairs, batch_size: int, *, workers: int) -> PairLoader:
+    def loader(pairs: TrainingPairs, batch_size: int, *, workers: int, pin: bool) -> PairLoader:
         seen.append((pairs.seed, workers))
         return PairLoader(pairs, batch_size)
 
@@ -335,6 +337,93 @@ def test_a_frozen_backbone_is_kept_in_the_folder(corpus: Corpus, tmp_path: Path)
     pictures = [corpus.test.open_image(image) for image in range(12)]
     torch.testing.assert_close(retriever.encode_images(pictures), expected, rtol=1e-4, atol=1e-5)
     assert not any(name.startswith("image_backbone") for name in weights(tmp_path / "run"))
+
+
+@pytest.fixture
+def cnn(tmp_path: Path) -> Path:
+    torch.manual_seed(1)
+    state = image_backbone("small_cnn").network.state_dict()
+    save_file({k: v.contiguous() for k, v in state.items()}, tmp_path / "cnn.safetensors")
+    return tmp_path / "cnn.safetensors"
+
+
+def test_a_backbone_trained_along_from_a_file_needs_the_file_no_more(
+    corpus: Corpus, cnn: Path, tmp_path: Path
+) -> None:
+    one = replace(TINY, epochs=1)
+    list(train(corpus, one, tmp_path / "run", images=ImageInput(weights=str(cnn))))
+    (tmp_path / "run").rename(tmp_path / "elsewhere")
+    cnn.unlink()
+    retriever = kit.runs.load(tmp_path / "elsewhere")
+    scores = scores_by_name(retriever.evaluate(corpus.test))
+    assert read(tmp_path / "elsewhere" / "result.json")["test"] == pytest.approx(scores)
+
+
+class Counted:
+    """A split's pictures, and how often each was opened."""
+
+    def __init__(self, split: CaptionedImages, *, known: bool) -> None:
+        self.of, self.times = split.open_image, Counter[int]()
+        if known:
+            self.content_hash = self.of.content_hash
+
+    def __call__(self, index: int) -> Image.Image:
+        self.times[index] += 1
+        return self.of(index)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_frozen_backbone_sees_each_picture_once(
+    corpus: Corpus, cnn: Path, tmp_path: Path, known: bool
+) -> None:
+    counted = [replace(s, open_image=Counted(s, known=known)) for s in corpus.splits]
+    images = ImageInput(weights=str(cnn), frozen=True, cache=str(tmp_path / "cache"))
+    mine = Corpus("mine", *counted)
+    for seed in range(2):
+        list(train(mine, TINY, tmp_path / str(seed), images=images, seed=seed))
+        for split in counted:
+            # A plain callable is opened for its hash as well, once in the split's life.
+            expected = dict.fromkeys(range(len(split.image_names)), 1 if known else 2)
+            assert split.open_image.times == expected
+
+
+def folder_corpus(folder: Path, corpus: Corpus) -> Corpus:
+    """The corpus as files."""
+    folder.mkdir()
+    parts = []
+    for split in corpus.splits:
+        names = tuple(f"{name}.png" for name in split.image_names)
+        for index, name in enumerate(names):
+            split.open_image(index).save(folder / name)
+        parts.append(replace(split, image_names=names, open_image=FolderImages(folder, names)))
+    return Corpus("folder", *parts)
+
+
+def test_a_run_on_other_pictures_is_another_run(corpus: Corpus, tmp_path: Path) -> None:
+    mine = folder_corpus(tmp_path / "pictures", corpus)
+    one = replace(TINY, epochs=1)
+    list(train(mine, one, tmp_path / "run"))
+    assert list(train(mine, one, tmp_path / "run")) == []
+    path = tmp_path / "pictures" / mine.train.image_names[17]
+    picture = Image.open(path)
+    picture.putpixel((3, 3), (1, 2, 3))
+    picture.save(path)
+    with pytest.raises(ValueError, match=r"images\.pixels is .* there, .* was asked for"):
+        next(train(mine, one, tmp_path / "run"))
+
+
+def test_pictures_from_disk_through_workers_end_the_same_and_a_stopped_run_goes_on(
+    folder: Path, corpus: Corpus, tmp_path: Path
+) -> None:
+    mine = folder_corpus(tmp_path / "pictures", corpus)
+    records = train(mine, TINY, tmp_path / "run", workers=2)
+    for _ in range(5):  # killed within the first epoch, while batches are under way
+        next(records)
+    records.close()
+    assert not multiprocessing.active_children()
+    assert len(list(train(mine, TINY, tmp_path / "run", workers=2))) == 2 * 13
+    for name, tensor in weights(folder).items():  # trained from memory, without workers
+        assert torch.equal(tensor, weights(tmp_path / "run")[name]), name
 
 
 def test_grey_pictures_are_encoded_too(folder: Path) -> None:
