@@ -31,10 +31,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from kit.amid.config import video
 from kit.amid.losses import mutual_information_loss
-from kit.amid.method import AMID
 from kit.data.clips import ClipBatch
 from kit.distillation.inputs import ClipInput, ClipKind
-from kit.distillation.networks import clip_encoders
+from kit.distillation.networks import Encoders, clip_encoders
 from kit.encoders.audio import SmallAudio
 from kit.training import Step, fit
 
@@ -122,13 +121,12 @@ def steps_against_student(
             save_file(SmallAudio(mels[1], dim=config.dim).state_dict(), weights)
             sound = ClipInput("small_audio", str(weights), frozen=True, scaling="none")
         kinds = {"video": ClipKind(shape, False), "sound": ClipKind(values, False)}
-        method = AMID(
-            config,
-            target=clip_encoders(target, kinds, dim=config.dim),
-            auxiliary=clip_encoders({"sound": sound}, kinds, dim=config.dim),
-            class_counts=[96] * CLASSES,
+        student, auxiliary, alone = (
+            clip_encoders(inputs, kinds, dim=config.dim)
+            for inputs in (target, {"sound": sound}, target)
         )
-        alone = clip_encoders(target, kinds, dim=config.dim)["video"]
+        auxiliary["sound"].load()
+    method = config.method(Encoders(student, auxiliary, [96] * CLASSES))
     batch = ClipBatch.of(
         {
             "video": torch.randn(config.batch_size, *shape),
@@ -138,8 +136,8 @@ def steps_against_student(
         torch.randint(CLASSES, (config.batch_size,)),
         torch.arange(config.batch_size),
     )
-    student = nn.Sequential(alone, nn.Linear(config.dim, CLASSES)).train()
-    optimizer = SGD(student.parameters(), lr=config.learning_rate, momentum=config.momentum)
+    bare = nn.Sequential(alone["video"], nn.Linear(config.dim, CLASSES)).train()
+    optimizer = SGD(bare.parameters(), lr=config.learning_rate, momentum=config.momentum)
 
     def ours() -> None:
         for record in fit(method, OneBatch(batch, steps), epochs=1):
@@ -149,7 +147,7 @@ def steps_against_student(
     def theirs() -> None:
         for _ in range(steps):
             optimizer.zero_grad()
-            F.cross_entropy(student(batch.modalities["video"]), batch.labels).backward()
+            F.cross_entropy(bare(batch.modalities["video"]), batch.labels).backward()
             optimizer.step()
 
     clip = " x ".join(map(str, shape[:3]))

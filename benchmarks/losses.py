@@ -22,7 +22,8 @@ from torch import nn
 
 from kit.data.pairs import PairBatch
 from kit.encoders.image import image_backbone
-from kit.itmeetsal.method import ITMeetsAL, SharedFeatures, paper
+from kit.itmeetsal.method import paper
+from kit.retrieval.towers import SharedFeatures, Towers
 
 INSTANCES, WORDS = 6_000, 3_000
 
@@ -36,13 +37,15 @@ def seconds(run: Callable[[], object]) -> float:
 def losses_over_encoders(
     name: str, backbone: nn.Module, feature_dim: int, images: torch.Tensor, runs: int
 ) -> None:
-    method = ITMeetsAL(
-        paper(),
+    config = paper()
+    towers = Towers(
+        config,
         image_backbone=backbone,
         image_feature_dim=feature_dim,
         vocabulary_size=WORDS,
         classes=INSTANCES,
     )
+    method = config.method(towers)
     rows = len(images)
     lengths = torch.randint(8, 17, (rows,))
     tokens = torch.randint(2, WORDS, (rows, int(lengths.max())))
@@ -50,7 +53,7 @@ def losses_over_encoders(
     labels = torch.randint(INSTANCES, (rows,))
     batch = PairBatch(images, tokens, lengths, labels, torch.arange(rows))
     generator, discriminator = method.turns(0)
-    slopes = [torch.randn(rows, method.config.dim) for _ in range(2)]
+    slopes = [torch.randn(rows, config.dim) for _ in range(2)]
     features = SharedFeatures(*(torch.randn_like(s).requires_grad_() for s in slopes))
     weight = method.networks["classifier"].weight
 
