@@ -11,11 +11,14 @@ import contextlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+
+from kit.checks import check_choice
 
 Batch = TypeVar("Batch", bound=tuple[Any, ...])
 Features = TypeVar("Features", bound=tuple[Tensor, ...])
@@ -172,14 +175,13 @@ def fit(
         A `Step` after each step, an `Epoch` after each epoch.
 
     Raises:
-        ValueError: an unknown precision.
+        ValueError: an unknown precision, or one that the processor cannot compute in.
         FloatingPointError: a term that is nan or infinite; it names the term, the turn, the epoch
             and step.
 
     """
-    if precision not in ("float32", "bfloat16"):
-        raise ValueError(f"fit: precision must be 'float32' or 'bfloat16', got {precision!r}")
     device = device_of(method.networks)
+    check_precision("fit", precision, device)
     progress = start or Progress()
     for epoch in range(progress.epoch, epochs):
         method.begin_epoch(epoch)
@@ -218,6 +220,48 @@ def fit(
         alarms = tuple(method.alarms(means))
         progress = Progress(epoch + 1)
         yield Epoch(progress, epoch, means, scores, alarms)
+
+
+def check_precision(function: str, precision: str, device: torch.device | str) -> None:
+    """Refuse a precision that is unknown, or that the processor cannot compute in.
+
+    A processor is asked by one step of each kind of layer: oneDNN's LSTM in bfloat16 needs AVX-512,
+    and without it the first step of a training would end in a message that names no cause.
+
+    Args:
+        function: who asks, for the message.
+        precision: ``"float32"`` or ``"bfloat16"``.
+        device: where networks will be; only a CPU can lack kernels.
+
+    Raises:
+        ValueError: another word; bfloat16 on a CPU without LSTM or convolution in bfloat16.
+
+    """
+    check_choice(function, among=("float32", "bfloat16"), precision=precision)
+    if precision == "bfloat16" and torch.device(device).type == "cpu":
+        missing = _missing_in_bfloat16(torch.backends.mkldnn.enabled)
+        if missing:
+            raise ValueError(
+                f"{function}: precision 'bfloat16' needs a processor with bfloat16 kernels "
+                f"(oneDNN's LSTM: AVX-512), this one ({torch.backends.cpu.get_cpu_capability()}) "
+                f"has none for {' and '.join(missing)}; use precision 'float32'"
+            )
+
+
+@cache
+def _missing_in_bfloat16(onednn: bool) -> list[str]:
+    """Layers that this processor cannot step under autocast, with oneDNN switched on or off."""
+    missing = []
+    with torch.random.fork_rng(devices=[]), torch.enable_grad():  # asking draws nothing
+        layers = {"LSTM": nn.LSTM(1, 1), "convolution": nn.Conv2d(1, 1, 1)}
+        for name, layer in layers.items():
+            try:
+                with torch.autocast("cpu", dtype=torch.bfloat16):
+                    out = layer(torch.ones(1, 1, 1))
+                (out[0] if name == "LSTM" else out).float().sum().backward()
+            except RuntimeError:
+                missing.append(name)
+    return missing
 
 
 def _finite(terms: Mapping[str, Tensor], turn: str, epoch: int, step: int) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Shared by several tests: the browser, and one real report."""
+"""Shared by several tests: bfloat16 on any processor, the browser, and one real report."""
 
 from __future__ import annotations
 
@@ -21,6 +21,19 @@ from report_notebooks import (
     WIDGET,
     write_notebook,
 )
+
+
+@pytest.fixture
+def bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train in bfloat16 on any processor: by torch's own LSTM where oneDNN has none."""
+    import torch
+
+    from kit.training import check_precision
+
+    try:
+        check_precision("test", "bfloat16", "cpu")
+    except ValueError:
+        monkeypatch.setattr(torch.backends.mkldnn, "enabled", False)
 
 
 @pytest.fixture(scope="session")

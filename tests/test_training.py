@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,6 +21,8 @@ from kit.training import (
     Progress,
     Step,
     Turn,
+    _missing_in_bfloat16,
+    check_precision,
     evaluating,
     fit,
     scale_learning_rates,
@@ -207,6 +214,7 @@ def test_progress_means_are_over_the_steps_that_had_the_value() -> None:
     assert (progress.epoch, progress.step) == (0, 2)
 
 
+@pytest.mark.usefixtures("bfloat16")
 def test_bfloat16_encodes_under_autocast_and_descends_in_float32() -> None:
     method = ToyMethod()  # its terms check that features are float32
     list(fit(method, ToyLoader(2), epochs=1, precision="bfloat16"))
@@ -245,6 +253,76 @@ def test_the_gradient_map_asks_for_the_turns_of_its_epoch() -> None:
 def test_unknown_precision_is_refused() -> None:
     with pytest.raises(ValueError, match=r"fit: precision must be 'float32' or 'bfloat16', got"):
         next(fit(ToyMethod(), ToyLoader(), epochs=1, precision="float16"))
+    with pytest.raises(ValueError, match=r"^train: precision must be .*, got 'half'$"):
+        check_precision("train", "half", "cuda")
+
+
+NO_LSTM = r"^{}: precision 'bfloat16' needs .* has none for LSTM; use precision 'float32'$"
+
+
+def test_bfloat16_is_refused_exactly_where_an_lstm_cannot_step() -> None:
+    lstm, x = nn.LSTM(4, 4, batch_first=True, bidirectional=True), torch.ones(2, 3, 4)
+    try:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            lstm(x)[0].float().sum().backward()
+    except RuntimeError:
+        with pytest.raises(ValueError, match=NO_LSTM.format("train")):
+            check_precision("train", "bfloat16", "cpu")
+    else:
+        check_precision("train", "bfloat16", "cpu")
+
+
+def test_bfloat16_without_onednn_is_torchs_own_on_any_processor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.backends.mkldnn, "enabled", False)
+    check_precision("train", "bfloat16", "cpu")
+
+
+@pytest.fixture
+def asked_anew() -> Iterator[None]:
+    """The processor's answer is kept for the process: forget it before and after."""
+    _missing_in_bfloat16.cache_clear()
+    yield
+    _missing_in_bfloat16.cache_clear()
+
+
+@pytest.mark.usefixtures("asked_anew")
+def test_a_processor_is_asked_once_and_nothing_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def fails(*args: object) -> None:
+        asked.append(args)
+        raise RuntimeError("could not create a primitive")
+
+    monkeypatch.setattr(nn.LSTM, "forward", fails)
+    state = torch.get_rng_state()
+    for device in ("cpu", torch.device("cpu")):
+        with pytest.raises(ValueError, match=NO_LSTM.format("train")):
+            check_precision("train", "bfloat16", device)
+    assert torch.equal(torch.get_rng_state(), state)
+    with pytest.raises(ValueError, match=NO_LSTM.format("fit")):
+        next(fit(ToyMethod(), ToyLoader(), epochs=1, precision="bfloat16"))
+    assert len(asked) == 1
+    check_precision("train", "float32", "cpu")
+    check_precision("train", "bfloat16", "cuda")  # a GPU is not asked
+
+
+@pytest.mark.skipif(
+    platform.machine() not in ("x86_64", "AMD64"), reason="the variable speaks of x86"
+)
+def test_bfloat16_is_refused_on_a_processor_with_avx2_only() -> None:
+    code = "from kit.training import check_precision as c; c('train', 'bfloat16', 'cpu')"
+    old = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | old,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "ValueError: train: precision 'bfloat16' needs" in done.stderr
+    assert "this one (AVX2) has none for LSTM; use precision 'float32'" in done.stderr
 
 
 def test_rates_are_scaled_from_what_they_were_built_with() -> None:

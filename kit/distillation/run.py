@@ -31,7 +31,7 @@ from kit.experiment import Experiment, carry_out
 from kit.files import atomic, read_json, write_json
 from kit.metrics.neighbours import evaluate_knn, same_class_cosine
 from kit.runs import dotted_name, read_map_frames, seed_everything
-from kit.training import Epoch, Record
+from kit.training import Epoch, Record, check_precision
 
 MAP_CLIPS = 200  # clips of the test split whose features are kept of each epoch
 
@@ -79,6 +79,7 @@ def train(
         FloatingPointError: a term that is not finite.
 
     """
+    check_precision("train", precision, device)
     # Their order is that of a network's inputs: one order, whoever asks.
     target, auxiliary = dict(sorted(target.items())), dict(sorted(auxiliary.items()))
     _check_modalities(config, target, auxiliary, teacher_run)

@@ -35,7 +35,7 @@ from kit.metrics.retrieval import CrossModalScores, evaluate_cross_modal
 from kit.retrieval.images import ImageBlueprint, ImageInput, ImageSource
 from kit.retrieval.towers import SharedFeatures, Towers, TowersConfig
 from kit.runs import dotted_name, read_map_frames
-from kit.training import Epoch, Method, Record, device_of, evaluating
+from kit.training import Epoch, Method, Record, check_precision, device_of, evaluating
 
 MAP_PAIRS = 40  # Figure 6: pairs of the test split whose features are kept of each epoch
 SELECTION = "R@1 sum"  # validation R@1 of both directions together chooses the epoch
@@ -76,6 +76,7 @@ def train(
         FloatingPointError: a term that is not finite.
 
     """
+    check_precision("train", precision, device)
     images = images or ImageInput()
     settings = {
         "method": dotted_name(type(config)),

@@ -702,6 +702,7 @@ def test_a_finished_run_is_read_and_not_trained_again(folder: Path, corpus: Clip
     assert (folder / "history.jsonl").read_bytes() == before
 
 
+@pytest.mark.usefixtures("bfloat16")
 def test_another_run_is_refused_by_what_differs(folder: Path, corpus: ClipCorpus) -> None:
     relabelled = replace(
         corpus.test, labels=[(label + 1) % len(CLASSES) for label in corpus.test.labels]
@@ -806,14 +807,28 @@ def test_workers_change_nothing(folder: Path, corpus: ClipCorpus, tmp_path: Path
     assert same(networks(out), networks(folder))
 
 
-def test_bfloat16_is_another_run(folder: Path, corpus: ClipCorpus, tmp_path: Path) -> None:
-    out = exhausted(corpus, TINY, tmp_path / "run", precision="bfloat16")
-    full, half = networks(folder), networks(out)
+@pytest.mark.usefixtures("bfloat16")
+def test_bfloat16_is_another_run(corpus: ClipCorpus, tmp_path: Path) -> None:
+    full, half = (
+        networks(exhausted(corpus, TINY, tmp_path / precision, precision=precision))
+        for precision in ("float32", "bfloat16")
+    )
     assert {value.dtype for value in half.values()} == {value.dtype for value in full.values()}
     assert not same(full, half)
 
 
 # ---- what is refused, and before anything is written
+
+
+def test_a_processor_without_bfloat16_is_told_so_before_there_is_a_folder(
+    corpus: ClipCorpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kit.training._missing_in_bfloat16", lambda onednn: ["LSTM"])
+    with pytest.raises(
+        ValueError, match=r"^train: precision 'bfloat16' .* use precision 'float32'"
+    ):
+        exhausted(corpus, TINY, tmp_path / "run", precision="bfloat16")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

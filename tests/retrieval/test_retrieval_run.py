@@ -212,6 +212,7 @@ def test_a_finished_run_is_not_trained_again(folder: Path, corpus: Corpus) -> No
     assert list(train(corpus, TINY, folder)) == []
 
 
+@pytest.mark.usefixtures("bfloat16")
 def test_another_run_is_refused_by_what_differs(folder: Path, corpus: Corpus) -> None:
     with pytest.raises(ValueError, match=r"config\.epochs is 2 there, 3 was asked for"):
         next(train(corpus, replace(TINY, epochs=3), folder))
@@ -266,6 +267,7 @@ def test_a_run_that_was_stopped_goes_on_and_ends_the_same(
     assert ended["epochs"] == expected["epochs"]
 
 
+@pytest.mark.usefixtures("bfloat16")
 def test_bfloat16_is_another_run(folder: Path, corpus: Corpus, tmp_path: Path) -> None:
     one = replace(TINY, epochs=1)
     for precision in ("float32", "bfloat16"):
@@ -274,6 +276,17 @@ def test_bfloat16_is_another_run(folder: Path, corpus: Corpus, tmp_path: Path) -
     name = "image_projection.weight"
     assert half[name].dtype == torch.float32
     assert not torch.equal(full[name], half[name])
+
+
+def test_a_processor_without_bfloat16_is_told_so_before_there_is_a_folder(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kit.training._missing_in_bfloat16", lambda onednn: ["LSTM"])
+    with pytest.raises(
+        ValueError, match=r"^train: precision 'bfloat16' .* use precision 'float32'"
+    ):
+        next(train(corpus, TINY, tmp_path / "run", precision="bfloat16"))
+    assert not (tmp_path / "run").exists()
 
 
 def test_splits_of_any_size_and_labels_of_any_number(tmp_path: Path) -> None:
