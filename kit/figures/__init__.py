@@ -9,9 +9,8 @@ from kit.figures.classes import class_bars, confusion_matrices
 from kit.figures.clips import clip_strip
 from kit.figures.clouds import discriminated_clouds
 from kit.figures.curves import curves
-from kit.figures.diagrams import adversary_diagram
+from kit.figures.diagrams import adversary_diagram, distillation_diagram
 from kit.figures.distillation import adversary_curves, gap_curves
-from kit.figures.distillation_diagram import distillation_diagram
 from kit.figures.embedding import embedding_map, embedding_maps
 from kit.figures.gallery import captioned_pictures, retrieval_gallery
 from kit.figures.information import information_bars
