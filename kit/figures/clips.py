@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kit.figures.look import COLOURS, Html
+from kit.figures.look import COLOURS, Html, beside, page, png
 
 Video = NDArray[np.uint8]
 Floats = NDArray[np.floating]
@@ -82,23 +82,10 @@ def clip_strip(
             right += _drawn_wave(waves[at] / loudest, said)
         if bands:
             right += _drawn_bands(bands[at], scale, said)
-        rows.append(_row(said, left, right, width))
-    return Html(
-        '<div style="font-family:Helvetica,Arial,sans-serif;font-size:13px;line-height:1.35;'
-        'max-width:940px">'
-        f'<div style="font-size:16px;margin-bottom:6px">{html.escape(title)}</div>'
-        f"{''.join(rows)}</div>"
-    )
-
-
-def _row(said: str, left: str, right: str, width: int) -> str:
-    return (
-        '<div style="display:flex;gap:20px;padding:10px 0;'
-        'border-top:1px solid rgba(128,128,128,0.4)">'
-        f'<div style="flex:0 0 190px"><div style="margin-bottom:4px">{html.escape(said)}</div>'
-        f'{left}</div><div style="flex:0 1 {width}px;min-width:0;align-self:center">{right}</div>'
-        "</div>"
-    )
+        left = f'<div style="margin-bottom:4px">{html.escape(said)}</div>{left}'
+        where = f"flex:0 1 {width}px;min-width:0;align-self:center"
+        rows.append(beside(left, f'<div style="{where}">{right}</div>', 190, "stretch"))
+    return page(title, *rows, width=940)
 
 
 def _frames(video: Video, at: int, frame_height: int) -> list[Image.Image]:
@@ -142,7 +129,7 @@ def _strip(frames: Sequence[Image.Image], frames_per_second: float, said: str) -
     seconds = len(frames) / frames_per_second
     told = f"{said}: {len(chosen)} of {len(frames)} frames, {seconds:.2f} s"
     return (
-        f'<img alt="{html.escape(told)}" title="{html.escape(told)}" src="{_address(strip)}" '
+        f'<img alt="{html.escape(told)}" title="{html.escape(told)}" src="{png(strip)}" '
         'style="display:block;width:100%;image-rendering:pixelated">'
     )
 
@@ -151,22 +138,14 @@ def _moving(
     frames: Sequence[Image.Image], frames_per_second: float, said: str, frame_height: int
 ) -> str:
     """All frames in a loop; the middle one where motion is not wanted."""
-    loop = _address(*frames, milliseconds=round(1000 / frames_per_second))
+    loop = png(*frames, milliseconds=round(1000 / frames_per_second))
     return (
         '<picture><source media="(prefers-reduced-motion: reduce)" '
-        f'srcset="{_address(frames[len(frames) // 2])}">'
+        f'srcset="{png(frames[len(frames) // 2])}">'
         f'<img alt="{html.escape(said)}, moving" src="{loop}" '
         f'style="display:block;height:{round(ENLARGED * frame_height)}px;max-width:100%;'
         'object-fit:contain;object-position:left;image-rendering:pixelated"></picture>'
     )
-
-
-def _address(first: Image.Image, *others: Image.Image, milliseconds: int = 0) -> str:
-    """A picture, or several in an endless loop, as a PNG that is part of the page."""
-    file = io.BytesIO()
-    loop = {"append_images": others, "duration": milliseconds, "loop": 0} if others else {}
-    first.save(file, format="PNG", save_all=bool(others), **loop)
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
 
 
 def _player(sound: Floats, sample_rate: int, said: str) -> str:
@@ -206,7 +185,7 @@ def _drawn_bands(spectrum: Floats, scale: tuple[float, float], said: str) -> str
     picture = Image.fromarray(np.ascontiguousarray(tones.T[::-1]))
     picture.putpalette(np.linspace(QUIET, LOUD, 256).round().astype(np.uint8).tobytes())
     return (
-        f'<img alt="{html.escape(said)}, spectrogram" src="{_address(picture)}" '
+        f'<img alt="{html.escape(said)}, spectrogram" src="{png(picture)}" '
         'style="display:block;width:100%;height:48px;margin-top:4px;image-rendering:pixelated">'
     )
 

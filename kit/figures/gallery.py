@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kit.figures.look import HIT, MISS, Html
+from kit.figures.look import HIT, MISS, Html, beside, page, png
 
 Picture = NDArray[np.uint8]
 Item = str | Picture
@@ -43,7 +41,7 @@ def captioned_pictures(
         where = f"captioned_pictures: picture {at}"
         sentences = "".join(f"<div>{html.escape(sentence)}</div>" for sentence in said)
         rows.append(_row(_shown(picture, picture_height, where), sentences, stacked=True))
-    return _sheet(title, "", rows)
+    return page(title, *rows)
 
 
 def retrieval_gallery(
@@ -90,32 +88,17 @@ def retrieval_gallery(
         rows.append(_row(_shown(query, picture_height, where), cells, stacked=sentences))
     found = sum(bool(hit) for right in hits for hit in right)
     caption = (
-        f'<span style="color:{HIT}">✓ relevant</span> &nbsp; '
+        f'<div style="margin-bottom:8px"><span style="color:{HIT}">✓ relevant</span> &nbsp; '
         f'<span style="color:{MISS}">✗ not relevant</span> &nbsp; '
-        f"{found} of {sum(len(right) for right in hits)} shown items are relevant"
+        f"{found} of {sum(len(right) for right in hits)} shown items are relevant</div>"
     )
-    return _sheet(title, caption, rows)
-
-
-def _sheet(title: str, caption: str, rows: Sequence[str]) -> Html:
-    return Html(
-        '<div style="font-family:Helvetica,Arial,sans-serif;font-size:13px;line-height:1.35;'
-        'max-width:900px">'
-        f'<div style="font-size:16px;margin-bottom:2px">{html.escape(title)}</div>'
-        f'<div style="margin-bottom:8px">{caption}</div>{"".join(rows)}</div>'
-    )
+    return page(title, caption, *rows)
 
 
 def _row(query: str, cells: str, *, stacked: bool) -> str:
     """A query on the left; sentences below each other, pictures side by side."""
-    direction = "column" if stacked else "row"
-    return (
-        '<div style="display:flex;gap:20px;align-items:center;padding:10px 0;'
-        'border-top:1px solid rgba(128,128,128,0.4)">'
-        f'<div style="flex:0 0 170px">{query}</div>'
-        f'<div style="display:flex;flex-direction:{direction};flex-wrap:wrap;gap:6px">{cells}</div>'
-        "</div>"
-    )
+    flow = f"display:flex;flex-direction:{'column' if stacked else 'row'};flex-wrap:wrap;gap:6px"
+    return beside(query, f'<div style="{flow}">{cells}</div>', 170)
 
 
 def _ranked(item: Item, hit: bool, rank: int, picture_height: int, where: str) -> str:
@@ -150,10 +133,7 @@ def _shown(item: Item, picture_height: int, where: str) -> str:
     image = Image.fromarray(picture)
     # Twice the height for screens of high density; a photograph in full would weigh megabytes.
     image.thumbnail((100 * picture_height, 2 * picture_height))
-    file = io.BytesIO()
-    image.save(file, format="PNG")
-    data = base64.b64encode(file.getvalue()).decode("ascii")
     return (
-        f'<img alt="picture" src="data:image/png;base64,{data}" '
+        f'<img alt="picture" src="{png(image)}" '
         f'style="height:{picture_height}px;max-width:100%;object-fit:contain">'
     )
