@@ -17,6 +17,7 @@ from kit.figures.look import COLOURS, Html, beside, page, png
 Video = NDArray[np.uint8]
 Floats = NDArray[np.floating]
 
+HEIGHT = 64  # of a frame in the strip, in pixels of the screen
 SHOWN = 10  # frames side by side at most
 ENLARGED = 1.5  # how much taller the moving picture is than those in the strip
 COLUMNS = 200  # of a drawn wave
@@ -32,7 +33,6 @@ def clip_strip(
     sample_rate: int | None = None,
     spectrograms: Sequence[Floats] | Floats | None = None,
     title: str = "Clips",
-    frame_height: int = 64,
 ) -> Html:
     """Show clips: each moves on the left, stands frame by frame on the right, and can be heard.
 
@@ -49,7 +49,6 @@ def clip_strip(
         sample_rate: samples of the sounds per second.
         spectrograms: (frames, bands) finite each, the lowest band first, such as log-mel.
         title: what one sees.
-        frame_height: in pixels of the screen.
 
     Raises:
         ValueError: no clip, lengths that disagree, a video, sound or spectrogram that is none,
@@ -73,9 +72,9 @@ def clip_strip(
     )
     rows = []
     for at, (video, said) in enumerate(zip(videos, titles, strict=True)):
-        frames = _frames(video, at, frame_height)
-        left, right = _moving(frames, frames_per_second, said, frame_height), ""
-        width = _width(frames, frame_height)
+        frames = _frames(video, at)
+        left, right = _moving(frames, frames_per_second, said), ""
+        width = _width(frames)
         right += _strip(frames, frames_per_second, said)
         if waves and sample_rate is not None:
             left += _player(waves[at], sample_rate, said)
@@ -88,7 +87,7 @@ def clip_strip(
     return page(title, *rows, width=940)
 
 
-def _frames(video: Video, at: int, frame_height: int) -> list[Image.Image]:
+def _frames(video: Video, at: int) -> list[Image.Image]:
     """A video's frames, none larger than it is shown."""
     pictures = np.asarray(video)
     if (
@@ -103,7 +102,7 @@ def _frames(video: Video, at: int, frame_height: int) -> list[Image.Image]:
         )
     frames = [Image.fromarray(one[..., 0] if one.shape[2] == 1 else one) for one in pictures]
     for frame in frames:
-        frame.thumbnail((100 * frame_height, round(ENLARGED * frame_height)))
+        frame.thumbnail((100 * HEIGHT, round(ENLARGED * HEIGHT)))
     return frames
 
 
@@ -113,11 +112,11 @@ def _chosen(frames: Sequence[Image.Image]) -> list[Image.Image]:
     return [frames[row] for row in rows]
 
 
-def _width(frames: Sequence[Image.Image], frame_height: int) -> int:
+def _width(frames: Sequence[Image.Image]) -> int:
     """Pixels of the screen that a strip takes where there is room."""
     across, height = frames[0].size
     shown = len(_chosen(frames))
-    return round((shown * across + shown - 1) * frame_height / height)
+    return round((shown * across + shown - 1) * HEIGHT / height)
 
 
 def _strip(frames: Sequence[Image.Image], frames_per_second: float, said: str) -> str:
@@ -134,16 +133,14 @@ def _strip(frames: Sequence[Image.Image], frames_per_second: float, said: str) -
     )
 
 
-def _moving(
-    frames: Sequence[Image.Image], frames_per_second: float, said: str, frame_height: int
-) -> str:
+def _moving(frames: Sequence[Image.Image], frames_per_second: float, said: str) -> str:
     """All frames in a loop; the middle one where motion is not wanted."""
     loop = png(*frames, milliseconds=round(1000 / frames_per_second))
     return (
         '<picture><source media="(prefers-reduced-motion: reduce)" '
         f'srcset="{png(frames[len(frames) // 2])}">'
         f'<img alt="{html.escape(said)}, moving" src="{loop}" '
-        f'style="display:block;height:{round(ENLARGED * frame_height)}px;max-width:100%;'
+        f'style="display:block;height:{round(ENLARGED * HEIGHT)}px;max-width:100%;'
         'object-fit:contain;object-position:left;image-rendering:pixelated"></picture>'
     )
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import ImageColor
 from plotly.subplots import make_subplots
 
-from kit.figures.look import GREY, TEMPLATE, add_panel_title, colour
+from kit.figures.look import GREY, add_panel_title, colour, lay_out
 
 Floats = NDArray[np.float64]
 Values = Sequence[float | None] | ArrayLike
@@ -128,12 +128,9 @@ def _lay_out(figure: go.Figure, title: str, x_title: str, names: int, seeds: str
     figure.update_xaxes(title={"text": x_title, "standoff": 6})
     figure.update_yaxes(exponentformat="power")
     lines = -(-names // 4) if names > 1 else 0
-    margin = {"t": 104 if seeds else 84, "b": 60 + 24 * lines}
+    margin = (104 if seeds else 84, 60 + 24 * lines)
+    lay_out(figure, title, PLOT_HEIGHT, margin, subtitle=seeds)
     figure.update_layout(
-        template=TEMPLATE,
-        title={"text": title, "subtitle": {"text": seeds}} if seeds else title,
-        height=PLOT_HEIGHT + margin["t"] + margin["b"],
-        margin=margin,
         hovermode="x unified",
         showlegend=names > 1,
         legend={"orientation": "h", "x": 0, "y": -48 / PLOT_HEIGHT, "yanchor": "top"},

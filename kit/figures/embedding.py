@@ -6,7 +6,6 @@ ITMeetsAL's Figure 6 has images and sentences; of AMID it shows a clip's teacher
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -16,8 +15,8 @@ from plotly.subplots import make_subplots
 from kit.figures.look import (
     COLOURS,
     GREY,
-    TEMPLATE,
     add_panel_title,
+    lay_out,
     pair_colours,
     play_button,
     slider,
@@ -86,9 +85,7 @@ def embedding_map(
     figure.update_yaxes(range=[y_low, y_high], scaleanchor="x", **PLAIN)
     if title is None:
         title = f"Pairs of {sides[0]} and {sides[1]} move together"
-    figure.update_layout(
-        **_layout(title, sides, classes), height=640, margin={"l": 24, "r": 24, "t": 84, "b": 24}
-    )
+    _lay_out(figure, title, 532, 84, sides, classes)
     if len(steps) > 1:
         labels = [str(step) for step in steps]
         figure.update_layout(
@@ -141,23 +138,25 @@ def embedding_maps(
         add_panel_title(figure, run, **where)
     figure.update_xaxes(**PLAIN)
     figure.update_yaxes(**PLAIN)
-    figure.update_layout(
-        **_layout(title, sides, classes),
-        height=390 * rows + 90,
-        margin={"l": 24, "r": 24, "t": 100, "b": 24},
-    )
+    _lay_out(figure, title, 390 * rows - 34, 100, sides, classes)
     return figure
 
 
-def _layout(title: str, sides: tuple[str, str], classes: Sequence[str] | None) -> dict[str, Any]:
+def _lay_out(
+    figure: go.Figure,
+    title: str,
+    plot: int,
+    top: int,
+    sides: tuple[str, str],
+    classes: Sequence[str] | None,
+) -> None:
     said = f"▲ {sides[0]}   ● {sides[1]}   one colour: one {'pair' if classes is None else 'class'}"
-    return {
-        "template": TEMPLATE,
-        "title": {"text": title, "subtitle": {"text": said}},
-        "showlegend": classes is not None,
-        "legend": {"tracegroupgap": 0, "font": {"size": 11}},
-        "hovermode": "closest",
-    }
+    lay_out(figure, title, plot, (top, 24), subtitle=said)
+    figure.update_layout(
+        margin={"l": 24, "r": 24},
+        showlegend=classes is not None,
+        legend={"tracegroupgap": 0, "font": {"size": 11}},
+    )
 
 
 def _groups(classes: Sequence[str] | None, pairs: int) -> dict[str, list[int]]:

@@ -11,21 +11,19 @@ from PIL import Image
 
 from kit.figures.look import HIT, MISS, Html, beside, page, png
 
+HEIGHT = 96  # of a picture, in pixels of the screen
 Picture = NDArray[np.uint8]
 Item = str | Picture
 Items = Sequence[Item] | Picture  # several pictures of one size may be one array
 
 
-def captioned_pictures(
-    pictures: Items, captions: Sequence[Sequence[str]], *, title: str, picture_height: int = 96
-) -> Html:
+def captioned_pictures(pictures: Items, captions: Sequence[Sequence[str]], *, title: str) -> Html:
     """Show pictures, each beside what is said of it.
 
     Args:
         pictures: (height, width, 3) uint8 each.
         captions: for each picture its sentences.
         title: what one sees.
-        picture_height: in pixels of the screen.
 
     Raises:
         ValueError: no picture, lengths that disagree, a picture that is none.
@@ -40,7 +38,7 @@ def captioned_pictures(
     for at, (picture, said) in enumerate(zip(pictures, captions, strict=True)):
         where = f"captioned_pictures: picture {at}"
         sentences = "".join(f"<div>{html.escape(sentence)}</div>" for sentence in said)
-        rows.append(_row(_shown(picture, picture_height, where), sentences, stacked=True))
+        rows.append(_row(_shown(picture, where), sentences, stacked=True))
     return page(title, *rows)
 
 
@@ -50,7 +48,6 @@ def retrieval_gallery(
     hits: Sequence[Sequence[bool]] | NDArray[np.bool_],
     *,
     title: str = "The first items retrieved",
-    picture_height: int = 96,
 ) -> Html:
     """Show each query with its first items in the order of the ranking, hits marked.
 
@@ -61,7 +58,6 @@ def retrieval_gallery(
         retrieved: for each query its first items, best first, likewise.
         hits: for each of these whether it is relevant; shown by colour and by ✓ or ✗.
         title: what one sees.
-        picture_height: in pixels of the screen; taller than twice that, pictures are made smaller.
 
     Raises:
         ValueError: no query, lengths that disagree, an item that is neither.
@@ -81,11 +77,11 @@ def retrieval_gallery(
             )
         where = f"retrieval_gallery: query {at}"
         cells = "".join(
-            _ranked(item, bool(hit), rank, picture_height, where)
+            _ranked(item, bool(hit), rank, where)
             for rank, (item, hit) in enumerate(zip(items, right, strict=True), start=1)
         )
         sentences = isinstance(items[0], str)
-        rows.append(_row(_shown(query, picture_height, where), cells, stacked=sentences))
+        rows.append(_row(_shown(query, where), cells, stacked=sentences))
     found = sum(bool(hit) for right in hits for hit in right)
     caption = (
         f'<div style="margin-bottom:8px"><span style="color:{HIT}">✓ relevant</span> &nbsp; '
@@ -101,11 +97,11 @@ def _row(query: str, cells: str, *, stacked: bool) -> str:
     return beside(query, f'<div style="{flow}">{cells}</div>', 170)
 
 
-def _ranked(item: Item, hit: bool, rank: int, picture_height: int, where: str) -> str:
+def _ranked(item: Item, hit: bool, rank: int, where: str) -> str:
     """An item with its rank, in the colour and with the mark of a hit or of a miss."""
     mark, tone = ("✓", HIT) if hit else ("✗", MISS)
     sign = f'<b style="color:{tone}">{rank} {mark}</b>'
-    shown = _shown(item, picture_height, where)
+    shown = _shown(item, where)
     if isinstance(item, str):
         return (
             f'<div style="border-left:4px solid {tone};padding-left:8px">{sign}&ensp;{shown}</div>'
@@ -116,7 +112,7 @@ def _ranked(item: Item, hit: bool, rank: int, picture_height: int, where: str) -
     )
 
 
-def _shown(item: Item, picture_height: int, where: str) -> str:
+def _shown(item: Item, where: str) -> str:
     if isinstance(item, str):
         return html.escape(item)
     picture = np.asarray(item)
@@ -132,8 +128,8 @@ def _shown(item: Item, picture_height: int, where: str) -> str:
         )
     image = Image.fromarray(picture)
     # Twice the height for screens of high density; a photograph in full would weigh megabytes.
-    image.thumbnail((100 * picture_height, 2 * picture_height))
+    image.thumbnail((100 * HEIGHT, 2 * HEIGHT))
     return (
         f'<img alt="picture" src="{png(image)}" '
-        f'style="height:{picture_height}px;max-width:100%;object-fit:contain">'
+        f'style="height:{HEIGHT}px;max-width:100%;object-fit:contain">'
     )

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 from plotly.subplots import make_subplots
 
-from kit.figures.look import TEMPLATE, add_panel_title, colour
+from kit.figures.look import add_panel_title, colour, lay_out
 
 Floats = NDArray[np.float64]
 
@@ -57,19 +57,13 @@ def precision_recall_curves(
             drawn = _checked(f"{direction!r}, {run!r}", recall, precision)
             _add(figure, drawn, run, colour(runs.index(run)), legend, column)
         left = figure.get_subplot(1, column).xaxis.domain[0]
-        figure.layout[legend] = {
-            "x": left,
-            "y": -52 / PLOT_HEIGHT,
-            "yanchor": "top",
-            "tracegroupgap": 0,
-        }
+        place = {"x": left, "y": -52 / PLOT_HEIGHT, "yanchor": "top"}
+        figure.layout[legend] = place | {"tracegroupgap": 0}
         add_panel_title(figure, direction, row=1, col=column)
     legend_height = 20 * max(len(by_run) for by_run in curves.values())
     figure.update_xaxes(range=[-0.02, 1.02], title={"text": "Recall", "standoff": 6}, dtick=0.2)
     figure.update_yaxes(range=[-0.02, 1.04], title="Precision", dtick=0.2)
-    margin = {"t": 84, "b": 72 + legend_height}
-    height = PLOT_HEIGHT + margin["t"] + margin["b"]
-    figure.update_layout(template=TEMPLATE, title=title, height=height, margin=margin)
+    lay_out(figure, title, PLOT_HEIGHT, (84, 72 + legend_height))
     return figure
 
 

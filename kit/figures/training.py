@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from kit.figures.look import GREY, TEMPLATE, add_panel_title, colour, plain
+from kit.figures.look import GREY, add_panel_title, colour, lay_out, plain
 
 Floats = NDArray[np.float32]
 
@@ -155,14 +155,8 @@ def _sheet(panels: Sequence[Panel], epochs: NDArray[np.int32], title: str) -> go
     for panel, (row, column, width) in zip(panels, places, strict=True):
         _draw(figure, panel, epochs, row, column, width)
     figure.update_xaxes(title={"text": "Epoch", "standoff": 4}, row=len(rows))
-    figure.update_layout(
-        template=TEMPLATE,
-        title=title,
-        height=height,
-        margin={"t": 84, "b": 50, "l": 48, "r": 12},
-        showlegend=False,
-        hovermode="x unified",
-    )
+    lay_out(figure, title, height - 134, (84, 50))
+    figure.update_layout(margin={"l": 48, "r": 12}, showlegend=False, hovermode="x unified")
     figure.update_annotations(showarrow=False)
     return figure
 
