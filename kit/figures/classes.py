@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 from plotly.subplots import make_subplots
 
-from kit.figures.look import COLOURS, GREY, GRID, lay_out
+from kit.figures.look import ABOVE, COLOURS, GREY, GRID, lay_out
 from kit.figures.matrices import matrices
 
 Floats = NDArray[np.float64]
@@ -87,10 +87,7 @@ def class_bars(
     height = (24 if len(drawn) <= MANY else 16) * len(drawn)
     margin = (118 + 14 * subtitle.count("<br>"), 56)
     lay_out(figure, title, height, margin, subtitle=subtitle)
-    figure.update_layout(
-        legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom"}
-        | {"traceorder": "reversed"},
-    )
+    figure.update_layout(legend=ABOVE | {"traceorder": "reversed"})
     return figure
 
 

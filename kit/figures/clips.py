@@ -6,7 +6,7 @@ import base64
 import html
 import io
 import wave
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +55,7 @@ def clip_strip(
             sounds without a rate or a rate without sounds, a rate that is not positive.
 
     """
-    _check_counts(videos, titles, sounds, spectrograms)
+    _check_counts(videos=videos, titles=titles, sounds=sounds, spectrograms=spectrograms)
     rates = [frames_per_second] if sample_rate is None else [frames_per_second, sample_rate]
     if (sounds is None) != (sample_rate is None) or not all(0 < rate < np.inf for rate in rates):
         raise ValueError(
@@ -187,18 +187,9 @@ def _drawn_bands(spectrum: Floats, scale: tuple[float, float], said: str) -> str
     )
 
 
-def _check_counts(
-    videos: Sequence[Video] | Video,
-    titles: Sequence[str],
-    sounds: Sequence[Floats] | Floats | None,
-    spectrograms: Sequence[Floats] | Floats | None,
-) -> None:
-    counts = {"videos": len(videos), "titles": len(titles)}
-    if sounds is not None:
-        counts["sounds"] = len(sounds)
-    if spectrograms is not None:
-        counts["spectrograms"] = len(spectrograms)
-    if len(videos) == 0 or len(set(counts.values())) != 1:
+def _check_counts(**given: Sized | None) -> None:
+    counts = {name: len(things) for name, things in given.items() if things is not None}
+    if 0 in counts.values() or len(set(counts.values())) != 1:
         said = ", ".join(f"{count} {name}" for name, count in counts.items())
         raise ValueError(f"clip_strip: expected at least one clip and all of each, got {said}")
 

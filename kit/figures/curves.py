@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import ImageColor
 from plotly.subplots import make_subplots
 
-from kit.figures.look import GREY, add_panel_title, colour, lay_out
+from kit.figures.look import GREY, add_panel_title, add_reference, colour, lay_out
 
 Floats = NDArray[np.float64]
 Values = Sequence[float | None] | ArrayLike
@@ -97,15 +97,8 @@ def _drawn(x: Floats, panels: Rows, style: _Style, title: str, x_title: str) -> 
             for trace in traces:
                 figure.add_trace(trace.update(legendgroup=name), **where)
             shown.add(name)
-        said = {"font": {"size": 11, "color": GREY}}
         for label, height in style.references.get(panel, {}).items():
-            figure.add_hline(
-                y=height,
-                line={"dash": "dash", "width": 1, "color": GREY},
-                annotation={"text": label, **said},
-                annotation_position="top left",
-                **where,
-            )
+            add_reference(figure, label, height, **where)
         for label, (start, end) in style.shaded.items():
             figure.add_vrect(
                 x0=start,
@@ -114,7 +107,7 @@ def _drawn(x: Floats, panels: Rows, style: _Style, title: str, x_title: str) -> 
                 opacity=0.14,
                 line_width=0,
                 layer="below",
-                annotation={"text": label, **said},
+                annotation={"text": label, "font": {"size": 11, "color": GREY}},
                 annotation_position="top left",
                 **where,
             )

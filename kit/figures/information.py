@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from kit.figures.look import COLOURS, lay_out
+from kit.figures.look import ABOVE, COLOURS, lay_out
 
 SHARED, LACKING, AUXILIARY = COLOURS[0], COLOURS[1], COLOURS[2]
 ROUNDING = 1e-9  # a difference of entropies that is 0 may come out as little below it
@@ -51,8 +51,7 @@ def information_bars(
     )
     said = "upper bar: the teacher's entropy H(M) = I(M;S) + H(M|S)   lower bar: I(M;A)"
     lay_out(figure, title, 76 * len(table), (124, 56), subtitle=said)
-    legend = {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom"}
-    figure.update_layout(barmode="overlay", legend=legend)
+    figure.update_layout(barmode="overlay", legend=ABOVE)
     return figure
 
 

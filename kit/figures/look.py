@@ -17,6 +17,7 @@ from PIL import Image
 # Okabe and Ito's colours, told apart by colour-blind eyes; their yellow is lost on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 INK, GREY, GRID = "#222222", "#767676", "#E6E6E6"
+ABOVE = {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom"}  # a legend over its plots
 HIT, MISS = "#008A65", "#D04A10"  # legible as text on white and on JupyterLab's dark background
 
 _AXIS = {
@@ -135,6 +136,18 @@ def add_panel_title(figure: go.Figure, title: str, *, row: int, col: int) -> Non
     )
 
 
+def add_reference(figure: go.Figure, label: str, height: float, *, row: int, col: int) -> None:
+    """Draw a dashed line to compare with, its label at its left end."""
+    figure.add_hline(
+        y=height,
+        line={"dash": "dash", "width": 1, "color": GREY},
+        annotation={"text": label, "font": {"size": 11, "color": GREY}},
+        annotation_position="top left",
+        row=row,
+        col=col,
+    )
+
+
 def plain(name: str) -> str:
     """A name from a history as words.
 
@@ -149,11 +162,7 @@ def slider(
     labels: Sequence[str], *, prefix: str = "", active: int = 0, redraw: bool = False
 ) -> dict[str, Any]:
     """A slider over frames of these names; `redraw` where more than points and lines changes."""
-    glide = {
-        "mode": "immediate",
-        "frame": {"duration": 300, "redraw": redraw},
-        "transition": {"duration": 0 if redraw else 300},
-    }
+    glide = _motion(300, 300, redraw)
     return {
         "active": active,
         "currentvalue": {"prefix": prefix},
@@ -166,12 +175,7 @@ def slider(
 
 def play_button(*, redraw: bool = False) -> dict[str, Any]:
     """A button that runs through the frames from the first on."""
-    run = {
-        "mode": "immediate",
-        "fromcurrent": False,
-        "frame": {"duration": 700, "redraw": redraw},
-        "transition": {"duration": 0 if redraw else 500},
-    }
+    run = _motion(700, 500, redraw) | {"fromcurrent": False}
     return {
         "type": "buttons",
         "x": 0,
@@ -182,3 +186,10 @@ def play_button(*, redraw: bool = False) -> dict[str, Any]:
         "showactive": False,
         "buttons": [{"label": "▶", "method": "animate", "args": [None, run]}],
     }
+
+
+def _motion(milliseconds: int, transition: int, redraw: bool) -> dict[str, Any]:
+    """From frame to frame; what is drawn anew cannot glide."""
+    frame = {"duration": milliseconds, "redraw": redraw}
+    glide = {"duration": 0 if redraw else transition}
+    return {"mode": "immediate", "frame": frame, "transition": glide}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -16,15 +16,6 @@ Floats = NDArray[np.float64]
 
 LEVELS = np.linspace(0, 1, 11)
 PLOT_HEIGHT = 320
-
-
-class Drawn(NamedTuple):
-    """A checked curve, its best precision at recall of at least 0, 0.1, ..., 1, and its area."""
-
-    recall: Floats
-    precision: Floats
-    interpolated: Floats
-    area: float
 
 
 def precision_recall_curves(
@@ -55,7 +46,8 @@ def precision_recall_curves(
         legend = "legend" if column == 1 else f"legend{column}"
         for run, (recall, precision) in by_run.items():
             drawn = _checked(f"{direction!r}, {run!r}", recall, precision)
-            _add(figure, drawn, run, colour(runs.index(run)), legend, column)
+            where = {"legend": legend, "legendgroup": run, "row": 1, "col": column}
+            _add(figure, run, drawn, colour(runs.index(run)), where)
         left = figure.get_subplot(1, column).xaxis.domain[0]
         place = {"x": left, "y": -52 / PLOT_HEIGHT, "yanchor": "top"}
         figure.layout[legend] = place | {"tracegroupgap": 0}
@@ -68,31 +60,36 @@ def precision_recall_curves(
 
 
 def _add(
-    figure: go.Figure, drawn: Drawn, run: str, line_colour: str, legend: str, column: int
+    figure: go.Figure, run: str, curve: tuple[Floats, Floats], shade: str, where: dict[str, Any]
 ) -> None:
-    shared = {"legend": legend, "legendgroup": run, "row": 1, "col": column}
+    """The curve with its area, and its best precision at recall of at least 0, 0.1, ..., 1."""
+    x, y = curve
+    best_from_here = np.maximum.accumulate(y[::-1])[::-1]
+    # A mean of shares such as 1/3 may miss 1 by a rounding.
+    reached = np.minimum(np.searchsorted(x, LEVELS - 1e-6), len(x) - 1)
+    area = np.trapezoid(np.concatenate([y[:1], y]), np.concatenate([[0.0], x]))
     figure.add_scatter(
-        x=drawn.recall.astype(np.float32),
-        y=drawn.precision.astype(np.float32),
+        x=x.astype(np.float32),
+        y=y.astype(np.float32),
         mode="lines",
-        name=f"{run}: area {drawn.area:.3f}",
-        line={"color": line_colour, "width": 2},
+        name=f"{run}: area {area:.3f}",
+        line={"color": shade, "width": 2},
         hovertemplate="recall %{x:.3f}, precision %{y:.3f}",
-        **shared,
+        **where,
     )
     figure.add_scatter(
         x=LEVELS.astype(np.float32),
-        y=drawn.interpolated.astype(np.float32),
+        y=best_from_here[reached].astype(np.float32),
         mode="markers",
         name=f"{run}: 11 points",
-        marker={"color": line_colour, "size": 7, "symbol": "circle-open", "line": {"width": 1.5}},
+        marker={"color": shade, "size": 7, "symbol": "circle-open", "line": {"width": 1.5}},
         hovertemplate="recall ≥ %{x:.1f}, best precision %{y:.3f}",
         showlegend=False,
-        **shared,
+        **where,
     )
 
 
-def _checked(which: str, recall: ArrayLike, precision: ArrayLike) -> Drawn:
+def _checked(which: str, recall: ArrayLike, precision: ArrayLike) -> tuple[Floats, Floats]:
     x, y = np.asarray(recall, dtype=np.float64), np.asarray(precision, dtype=np.float64)
     if x.ndim != 1 or len(x) == 0 or x.shape != y.shape:
         raise ValueError(
@@ -106,8 +103,4 @@ def _checked(which: str, recall: ArrayLike, precision: ArrayLike) -> Drawn:
             f"precision_recall_curves: {which}: expected numbers from 0 to 1, recall that does not "
             f"fall and ends at 1, got recall {x[0]:.3g} to {x[-1]:.3g}"
         )
-    best_from_here = np.maximum.accumulate(y[::-1])[::-1]
-    # A mean of shares such as 1/3 may miss 1 by a rounding.
-    reached = np.minimum(np.searchsorted(x, LEVELS - 1e-6), len(x) - 1)
-    area = float(np.trapezoid(np.concatenate([y[:1], y]), np.concatenate([[0.0], x])))
-    return Drawn(x, y, best_from_here[reached], area)
+    return x, y

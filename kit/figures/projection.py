@@ -18,11 +18,7 @@ ONE_THREAD_BELOW = 2000  # rows; below, the threads of scikit-learn wait for eac
 
 
 def project(
-    features: ArrayLike,
-    method: str = "pca",
-    *,
-    initial: ArrayLike | None = None,
-    seed: int = 0,
+    features: ArrayLike, method: str = "pca", *, initial: ArrayLike | None = None, seed: int = 0
 ) -> Points:
     """Draw feature vectors in the plane: neighbours there are near each other here.
 
@@ -63,12 +59,7 @@ def project(
     return points if start is None else _turned_onto(points, start)
 
 
-def project_epochs(
-    features: Sequence[ArrayLike],
-    method: str = "pca",
-    *,
-    seed: int = 0,
-) -> Points:
+def project_epochs(features: Sequence[ArrayLike], method: str = "pca", *, seed: int = 0) -> Points:
     """One map per epoch, each starting where the last one ended, so that points can be followed.
 
     Args:

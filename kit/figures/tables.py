@@ -86,11 +86,7 @@ class Claim:
 
 
 def results_table(
-    columns: Sequence[str],
-    rows: Sequence[ResultRow],
-    *,
-    title: str,
-    notes: Sequence[str] = (),
+    columns: Sequence[str], rows: Sequence[ResultRow], *, title: str, notes: Sequence[str] = ()
 ) -> Html:
     """Lay rows of numbers out, one decimal each, the paper's rows in grey.
 

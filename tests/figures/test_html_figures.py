@@ -68,8 +68,8 @@ def test_arrays_of_pictures_and_hits_are_taken_as_they_are() -> None:
 
 
 def test_large_pictures_are_embedded_at_twice_the_height_of_the_screen() -> None:
-    html = retrieval_gallery([picture(0, 300, 400)], [["a"]], [[True]], picture_height=60).html
-    assert embedded(html)[0].shape == (120, 160, 3)
+    html = retrieval_gallery([picture(0, 300, 400)], [["a"]], [[True]]).html
+    assert embedded(html)[0].shape == (192, 256, 3)
 
 
 def test_pictures_stand_beside_their_sentences() -> None:

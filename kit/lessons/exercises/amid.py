@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import exp, log, nan
-from typing import Any
 
-from kit.lessons.exercises.feedback import case, first_fault
+from kit.lessons.exercises.feedback import Case, case, first_fault
 
 
 def check_mutual_information(answer: Callable[..., object]) -> str:
@@ -145,35 +144,26 @@ def check_accuracy_by_class(answer: Callable[..., object]) -> str:
     'not tried yet'
 
     """
+    # Class 0: 3 of 4; class 1: 5 of 10. Columns sum to 8 and 6, all clips to 14.
+    slips = (
+        ([0.75, 0.5], "percent is asked for"),
+        ([100 * 3 / 8, 100 * 5 / 6], "rows are the true classes; these are shares of columns"),
+        ([3 / 8, 5 / 6], "rows are the true classes, and percent is asked for"),
+        ([100 * 3 / 14, 100 * 5 / 14], "each class by its own number of clips, not by all"),
+        ([3.0, 5.0], "these are counts; their share of the class's clips is asked for"),
+        ([25.0, 50.0], "these are the shares that are wrong"),
+    )
+    # There is no clip of class 1, and one of class 2 is taken for it.
+    verdict = "of a class without a clip nothing is known; 0 would be a verdict"
+    absent, zero = [[2.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 1.0, 1.0]], [100.0, 0.0, 50.0]
+    counted = "3 of 4 clips of class 0 are right, and 5 of 10 of class 1"
+    unknown = "class 1 has no clip, so it has no accuracy: nan"
+    cases = [
+        case([75.0, 50.0], counted, slips, confusion=[[3.0, 1.0], [5.0, 5.0]]),
+        case([100.0, nan, 50.0], unknown, [(zero, verdict)], confusion=absent),
+    ]
     right = "right: each class by its own number of clips, in percent, nan where there is none"
-    return first_fault(answer, [_two(), _absent()]) or right
-
-
-def _two() -> Any:
-    """Class 0: 3 of 4; class 1: 5 of 10. Columns sum to 8 and 6, all clips to 14."""
-    return case(
-        [75.0, 50.0],
-        "3 of 4 clips of class 0 are right, and 5 of 10 of class 1",
-        (
-            ([0.75, 0.5], "percent is asked for"),
-            ([100 * 3 / 8, 100 * 5 / 6], "rows are the true classes; these are shares of columns"),
-            ([3 / 8, 5 / 6], "rows are the true classes, and percent is asked for"),
-            ([100 * 3 / 14, 100 * 5 / 14], "each class by its own number of clips, not by all"),
-            ([3.0, 5.0], "these are counts; their share of the class's clips is asked for"),
-            ([25.0, 50.0], "these are the shares that are wrong"),
-        ),
-        confusion=[[3.0, 1.0], [5.0, 5.0]],
-    )
-
-
-def _absent() -> Any:
-    """There is no clip of class 1, and one of class 2 is taken for it."""
-    return case(
-        [100.0, nan, 50.0],
-        "class 1 has no clip, so it has no accuracy: nan",
-        (([100.0, 0.0, 50.0], "of a class without a clip nothing is known; 0 would be a verdict"),),
-        confusion=[[2.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 1.0, 1.0]],
-    )
+    return first_fault(answer, cases) or right
 
 
 def check_same_class_cosine(answer: Callable[..., object]) -> str:
@@ -194,7 +184,7 @@ def check_same_class_cosine(answer: Callable[..., object]) -> str:
     return first_fault(answer, [_one_class(), _norms(), _two_classes()]) or right
 
 
-def _one_class() -> Any:
+def _one_class() -> Case:
     """Two clips of one class: cosines 0.28 of (0, 1) and 0 of (1, 0)."""
     return case(
         0.14,
@@ -213,7 +203,7 @@ def _one_class() -> Any:
     )
 
 
-def _norms() -> Any:
+def _norms() -> Case:
     """The same directions, other norms."""
     return case(
         0.14,
@@ -229,7 +219,7 @@ def _norms() -> Any:
     )
 
 
-def _two_classes() -> Any:
+def _two_classes() -> Case:
     """Three clips of class 4, two of class 1, one alone: eight pairs, of three directions."""
     # Class 4: teacher (1,0) each, student cosines 1, 0.6, 0; each is met by two teachers.
     # Class 1: teacher (0,1) each, student cosines 1, 0.8; each is met by one.
@@ -238,10 +228,7 @@ def _two_classes() -> Any:
         total / pairs,
         "all pairs of all classes count alike: eight here, six of one class and two of the other",
         (
-            (
-                (2 * 1.6 / 6 + 1.8 / 2) / 2,
-                "this is a mean of class means; every pair counts alike",
-            ),
+            ((2 * 1.6 / 6 + 1.8 / 2) / 2, "this is a mean of class means; every pair counts alike"),
             (
                 (2 * 1.6 / 6 + 1.8 / 2) / 3,
                 "a class with one clip has no pair and is not counted; every pair counts alike",

@@ -281,11 +281,8 @@ def _crossing(stage: _Stage) -> tuple[Values, float, Values]:
 
 def _meeting(stage: _Stage) -> tuple[float, float, float, list[tuple[int, float, float]]]:
     """Two things on one line: when they meet and where; side, speed and radius of each."""
-    when, x, y = (
-        stage.seconds * stage.some(0.35, 0.65),
-        stage.some(0.42, 0.58),
-        stage.some(0.3, 0.6),
-    )
+    when = stage.seconds * stage.some(0.35, 0.65)
+    x, y = stage.some(0.42, 0.58), stage.some(0.3, 0.6)
     pair = [
         (side, stage.some(0.45, 0.75) / stage.seconds, stage.some(0.09, 0.13)) for side in (-1, 1)
     ]
