@@ -120,8 +120,8 @@ def lay_out(
     )
 
 
-def add_panel_title(figure: go.Figure, title: str, *, row: int, col: int) -> None:
-    """Write a title above the left end of one of several panels."""
+def add_panel_title(figure: go.Figure, title: str, **where: int) -> None:
+    """Write a title above the left end of one of several panels, by its `row` and `col`."""
     figure.add_annotation(
         text=f"<b>{title}</b>",
         showarrow=False,
@@ -131,20 +131,18 @@ def add_panel_title(figure: go.Figure, title: str, *, row: int, col: int) -> Non
         y=1,
         xanchor="left",
         yanchor="bottom",
-        row=row,
-        col=col,
+        **where,
     )
 
 
-def add_reference(figure: go.Figure, label: str, height: float, *, row: int, col: int) -> None:
+def add_reference(figure: go.Figure, label: str, height: float, **where: int) -> None:
     """Draw a dashed line to compare with, its label at its left end."""
     figure.add_hline(
         y=height,
         line={"dash": "dash", "width": 1, "color": GREY},
         annotation={"text": label, "font": {"size": 11, "color": GREY}},
         annotation_position="top left",
-        row=row,
-        col=col,
+        **where,
     )
 
 
