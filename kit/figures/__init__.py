@@ -4,14 +4,12 @@ Each function returns a plotly figure whose controls work without a kernel, or a
 is whole by itself, so a report shows the same as a notebook.
 """
 
-from kit.figures.claims import Claim, claims_table
 from kit.figures.classes import class_bars, confusion_matrices
 from kit.figures.clips import clip_strip
 from kit.figures.clouds import discriminated_clouds
 from kit.figures.curves import curves
-from kit.figures.diagrams import adversary_diagram
+from kit.figures.diagrams import adversary_diagram, distillation_diagram
 from kit.figures.distillation import adversary_curves, gap_curves
-from kit.figures.distillation_diagram import distillation_diagram
 from kit.figures.embedding import embedding_map, embedding_maps
 from kit.figures.gallery import captioned_pictures, retrieval_gallery
 from kit.figures.information import information_bars
@@ -19,7 +17,7 @@ from kit.figures.look import Html, use_in_notebooks
 from kit.figures.matrices import matrices
 from kit.figures.precision_recall import precision_recall_curves
 from kit.figures.projection import project, project_epochs
-from kit.figures.results import ResultRow, results_table
+from kit.figures.tables import Claim, ResultRow, claims_table, results_table
 from kit.figures.training import training_curves
 
 __all__ = [

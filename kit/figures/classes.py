@@ -11,13 +11,14 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 from plotly.subplots import make_subplots
 
-from kit.figures.look import COLOURS, GREY, GRID, TEMPLATE
+from kit.figures.look import ABOVE, COLOURS, GREY, GRID, lay_out
 from kit.figures.matrices import matrices
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 OURS, THEIRS = COLOURS[0], COLOURS[1]
+CONFUSION = "What is taken for what"
 LINE = 130  # characters of a subtitle that fit a page
 MANY = 20  # with more classes, a row each is made lower
 COUNTED = 16  # with more classes, counts in the cells of a confusion matrix cannot be read
@@ -83,26 +84,14 @@ def class_bars(
     figure.update_yaxes(range=[len(drawn) - 0.4, -0.6], showgrid=False)
     figure.update_yaxes(ticks="", showline=False, col=2)
     subtitle = _summary(drawn, names, [row.name for row in rows if np.isnan(row.gain)])
-    margin = {"t": 118 + 14 * subtitle.count("<br>"), "b": 56}
     height = (24 if len(drawn) <= MANY else 16) * len(drawn)
-    figure.update_layout(
-        template=TEMPLATE,
-        title={"text": title, "subtitle": {"text": subtitle}},
-        height=height + margin["t"] + margin["b"],
-        margin=margin,
-        legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom"}
-        | {"traceorder": "reversed"},
-        hovermode="closest",
-    )
+    margin = (118 + 14 * subtitle.count("<br>"), 56)
+    lay_out(figure, title, height, margin, subtitle=subtitle)
+    figure.update_layout(legend=ABOVE | {"traceorder": "reversed"})
     return figure
 
 
-def confusion_matrices(
-    runs: Mapping[str, ArrayLike],
-    classes: Sequence[str],
-    *,
-    title: str = "What is taken for what",
-) -> go.Figure:
+def confusion_matrices(runs: Mapping[str, ArrayLike], classes: Sequence[str]) -> go.Figure:
     """Draw confusion matrices side by side on one scale: rows are true, columns predicted classes.
 
     The colour is the share of the true class, the pointer says how many clips that are; up to 16
@@ -112,7 +101,6 @@ def confusion_matrices(
     Args:
         runs: name -> (classes, classes) numbers of clips by true class (row) and predicted class.
         classes: (classes,) names.
-        title: what one sees.
 
     Raises:
         ValueError: no matrix, one that does not fit the classes or holds no counts, matrices of
@@ -127,7 +115,7 @@ def confusion_matrices(
             f"{name}: {right[name]:.1f} % right": 100 * table / np.maximum(totals, 1)[:, None]
             for name, table in tables.items()
         },
-        title=title,
+        title=CONFUSION,
         row_names=[f"{name} ({clips})" for name, clips in zip(classes, totals, strict=True)],
         column_names=classes,
         row_title="true class (clips)",
@@ -153,7 +141,7 @@ def confusion_matrices(
     figure.update_yaxes(title={"standoff": 6}, **framed)
     subtitle = "colour: share of the true class, in %" + _said_of_absent(absent)
     figure.update_layout(
-        title={"text": title, "subtitle": {"text": subtitle}},
+        title={"subtitle": {"text": subtitle}},
         coloraxis={"colorscale": SHARE, "cmin": 0, "cmax": 100},
         margin={"t": 104 + 14 * subtitle.count("<br>")},
         height=figure.layout.height + 100,

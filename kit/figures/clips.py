@@ -6,17 +6,18 @@ import base64
 import html
 import io
 import wave
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kit.figures.look import COLOURS, Html
+from kit.figures.look import COLOURS, Html, beside, page, png
 
 Video = NDArray[np.uint8]
 Floats = NDArray[np.floating]
 
+HEIGHT = 64  # of a frame in the strip, in pixels of the screen
 SHOWN = 10  # frames side by side at most
 ENLARGED = 1.5  # how much taller the moving picture is than those in the strip
 COLUMNS = 200  # of a drawn wave
@@ -32,7 +33,6 @@ def clip_strip(
     sample_rate: int | None = None,
     spectrograms: Sequence[Floats] | Floats | None = None,
     title: str = "Clips",
-    frame_height: int = 64,
 ) -> Html:
     """Show clips: each moves on the left, stands frame by frame on the right, and can be heard.
 
@@ -49,14 +49,13 @@ def clip_strip(
         sample_rate: samples of the sounds per second.
         spectrograms: (frames, bands) finite each, the lowest band first, such as log-mel.
         title: what one sees.
-        frame_height: in pixels of the screen.
 
     Raises:
         ValueError: no clip, lengths that disagree, a video, sound or spectrogram that is none,
             sounds without a rate or a rate without sounds, a rate that is not positive.
 
     """
-    _check_counts(videos, titles, sounds, spectrograms)
+    _check_counts(videos=videos, titles=titles, sounds=sounds, spectrograms=spectrograms)
     rates = [frames_per_second] if sample_rate is None else [frames_per_second, sample_rate]
     if (sounds is None) != (sample_rate is None) or not all(0 < rate < np.inf for rate in rates):
         raise ValueError(
@@ -73,35 +72,22 @@ def clip_strip(
     )
     rows = []
     for at, (video, said) in enumerate(zip(videos, titles, strict=True)):
-        frames = _frames(video, at, frame_height)
-        left, right = _moving(frames, frames_per_second, said, frame_height), ""
-        width = _width(frames, frame_height)
+        frames = _frames(video, at)
+        left, right = _moving(frames, frames_per_second, said), ""
+        width = _width(frames)
         right += _strip(frames, frames_per_second, said)
         if waves and sample_rate is not None:
             left += _player(waves[at], sample_rate, said)
             right += _drawn_wave(waves[at] / loudest, said)
         if bands:
             right += _drawn_bands(bands[at], scale, said)
-        rows.append(_row(said, left, right, width))
-    return Html(
-        '<div style="font-family:Helvetica,Arial,sans-serif;font-size:13px;line-height:1.35;'
-        'max-width:940px">'
-        f'<div style="font-size:16px;margin-bottom:6px">{html.escape(title)}</div>'
-        f"{''.join(rows)}</div>"
-    )
+        left = f'<div style="margin-bottom:4px">{html.escape(said)}</div>{left}'
+        where = f"flex:0 1 {width}px;min-width:0;align-self:center"
+        rows.append(beside(left, f'<div style="{where}">{right}</div>', 190, "stretch"))
+    return page(title, *rows, width=940)
 
 
-def _row(said: str, left: str, right: str, width: int) -> str:
-    return (
-        '<div style="display:flex;gap:20px;padding:10px 0;'
-        'border-top:1px solid rgba(128,128,128,0.4)">'
-        f'<div style="flex:0 0 190px"><div style="margin-bottom:4px">{html.escape(said)}</div>'
-        f'{left}</div><div style="flex:0 1 {width}px;min-width:0;align-self:center">{right}</div>'
-        "</div>"
-    )
-
-
-def _frames(video: Video, at: int, frame_height: int) -> list[Image.Image]:
+def _frames(video: Video, at: int) -> list[Image.Image]:
     """A video's frames, none larger than it is shown."""
     pictures = np.asarray(video)
     if (
@@ -116,7 +102,7 @@ def _frames(video: Video, at: int, frame_height: int) -> list[Image.Image]:
         )
     frames = [Image.fromarray(one[..., 0] if one.shape[2] == 1 else one) for one in pictures]
     for frame in frames:
-        frame.thumbnail((100 * frame_height, round(ENLARGED * frame_height)))
+        frame.thumbnail((100 * HEIGHT, round(ENLARGED * HEIGHT)))
     return frames
 
 
@@ -126,11 +112,11 @@ def _chosen(frames: Sequence[Image.Image]) -> list[Image.Image]:
     return [frames[row] for row in rows]
 
 
-def _width(frames: Sequence[Image.Image], frame_height: int) -> int:
+def _width(frames: Sequence[Image.Image]) -> int:
     """Pixels of the screen that a strip takes where there is room."""
     across, height = frames[0].size
     shown = len(_chosen(frames))
-    return round((shown * across + shown - 1) * frame_height / height)
+    return round((shown * across + shown - 1) * HEIGHT / height)
 
 
 def _strip(frames: Sequence[Image.Image], frames_per_second: float, said: str) -> str:
@@ -142,31 +128,21 @@ def _strip(frames: Sequence[Image.Image], frames_per_second: float, said: str) -
     seconds = len(frames) / frames_per_second
     told = f"{said}: {len(chosen)} of {len(frames)} frames, {seconds:.2f} s"
     return (
-        f'<img alt="{html.escape(told)}" title="{html.escape(told)}" src="{_address(strip)}" '
+        f'<img alt="{html.escape(told)}" title="{html.escape(told)}" src="{png(strip)}" '
         'style="display:block;width:100%;image-rendering:pixelated">'
     )
 
 
-def _moving(
-    frames: Sequence[Image.Image], frames_per_second: float, said: str, frame_height: int
-) -> str:
+def _moving(frames: Sequence[Image.Image], frames_per_second: float, said: str) -> str:
     """All frames in a loop; the middle one where motion is not wanted."""
-    loop = _address(*frames, milliseconds=round(1000 / frames_per_second))
+    loop = png(*frames, milliseconds=round(1000 / frames_per_second))
     return (
         '<picture><source media="(prefers-reduced-motion: reduce)" '
-        f'srcset="{_address(frames[len(frames) // 2])}">'
+        f'srcset="{png(frames[len(frames) // 2])}">'
         f'<img alt="{html.escape(said)}, moving" src="{loop}" '
-        f'style="display:block;height:{round(ENLARGED * frame_height)}px;max-width:100%;'
+        f'style="display:block;height:{round(ENLARGED * HEIGHT)}px;max-width:100%;'
         'object-fit:contain;object-position:left;image-rendering:pixelated"></picture>'
     )
-
-
-def _address(first: Image.Image, *others: Image.Image, milliseconds: int = 0) -> str:
-    """A picture, or several in an endless loop, as a PNG that is part of the page."""
-    file = io.BytesIO()
-    loop = {"append_images": others, "duration": milliseconds, "loop": 0} if others else {}
-    first.save(file, format="PNG", save_all=bool(others), **loop)
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
 
 
 def _player(sound: Floats, sample_rate: int, said: str) -> str:
@@ -206,23 +182,14 @@ def _drawn_bands(spectrum: Floats, scale: tuple[float, float], said: str) -> str
     picture = Image.fromarray(np.ascontiguousarray(tones.T[::-1]))
     picture.putpalette(np.linspace(QUIET, LOUD, 256).round().astype(np.uint8).tobytes())
     return (
-        f'<img alt="{html.escape(said)}, spectrogram" src="{_address(picture)}" '
+        f'<img alt="{html.escape(said)}, spectrogram" src="{png(picture)}" '
         'style="display:block;width:100%;height:48px;margin-top:4px;image-rendering:pixelated">'
     )
 
 
-def _check_counts(
-    videos: Sequence[Video] | Video,
-    titles: Sequence[str],
-    sounds: Sequence[Floats] | Floats | None,
-    spectrograms: Sequence[Floats] | Floats | None,
-) -> None:
-    counts = {"videos": len(videos), "titles": len(titles)}
-    if sounds is not None:
-        counts["sounds"] = len(sounds)
-    if spectrograms is not None:
-        counts["spectrograms"] = len(spectrograms)
-    if len(videos) == 0 or len(set(counts.values())) != 1:
+def _check_counts(**given: Sized | None) -> None:
+    counts = {name: len(things) for name, things in given.items() if things is not None}
+    if 0 in counts.values() or len(set(counts.values())) != 1:
         said = ", ".join(f"{count} {name}" for name, count in counts.items())
         raise ValueError(f"clip_strip: expected at least one clip and all of each, got {said}")
 

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
-from kit.figures.look import COLOURS, TEMPLATE, play_button, slider
+from kit.figures.look import COLOURS, lay_out, play_button, slider
 
 Floats = NDArray[np.float32]
 IMAGE, TEXT = COLOURS[0], COLOURS[1]
@@ -78,11 +78,9 @@ def discriminated_clouds(
     bare = {"showticklabels": False, "ticks": "", "showgrid": False, "range": [-reach, reach]}
     figure.update_xaxes(**bare)
     figure.update_yaxes(scaleanchor="x", **bare)
+    lay_out(figure, title, 528, (64, 48), subtitle="▲ image   ● sentence")
     figure.update_layout(
-        template=TEMPLATE,
-        title={"text": title, "subtitle": {"text": "▲ image   ● sentence"}},
         width=620,
-        height=640,
         showlegend=False,
         sliders=[slider(labels, redraw=True)],
         updatemenus=[play_button(redraw=True)],

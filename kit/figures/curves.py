@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import ImageColor
 from plotly.subplots import make_subplots
 
-from kit.figures.look import GREY, TEMPLATE, add_panel_title, colour
+from kit.figures.look import GREY, add_panel_title, add_reference, colour, lay_out
 
 Floats = NDArray[np.float64]
 Values = Sequence[float | None] | ArrayLike
@@ -97,15 +97,8 @@ def _drawn(x: Floats, panels: Rows, style: _Style, title: str, x_title: str) -> 
             for trace in traces:
                 figure.add_trace(trace.update(legendgroup=name), **where)
             shown.add(name)
-        said = {"font": {"size": 11, "color": GREY}}
         for label, height in style.references.get(panel, {}).items():
-            figure.add_hline(
-                y=height,
-                line={"dash": "dash", "width": 1, "color": GREY},
-                annotation={"text": label, **said},
-                annotation_position="top left",
-                **where,
-            )
+            add_reference(figure, label, height, **where)
         for label, (start, end) in style.shaded.items():
             figure.add_vrect(
                 x0=start,
@@ -114,7 +107,7 @@ def _drawn(x: Floats, panels: Rows, style: _Style, title: str, x_title: str) -> 
                 opacity=0.14,
                 line_width=0,
                 layer="below",
-                annotation={"text": label, **said},
+                annotation={"text": label, "font": {"size": 11, "color": GREY}},
                 annotation_position="top left",
                 **where,
             )
@@ -128,12 +121,9 @@ def _lay_out(figure: go.Figure, title: str, x_title: str, names: int, seeds: str
     figure.update_xaxes(title={"text": x_title, "standoff": 6})
     figure.update_yaxes(exponentformat="power")
     lines = -(-names // 4) if names > 1 else 0
-    margin = {"t": 104 if seeds else 84, "b": 60 + 24 * lines}
+    margin = (104 if seeds else 84, 60 + 24 * lines)
+    lay_out(figure, title, PLOT_HEIGHT, margin, subtitle=seeds)
     figure.update_layout(
-        template=TEMPLATE,
-        title={"text": title, "subtitle": {"text": seeds}} if seeds else title,
-        height=PLOT_HEIGHT + margin["t"] + margin["b"],
-        margin=margin,
         hovermode="x unified",
         showlegend=names > 1,
         legend={"orientation": "h", "x": 0, "y": -48 / PLOT_HEIGHT, "yanchor": "top"},

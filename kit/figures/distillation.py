@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Mapping
 
 import numpy as np
 import plotly.graph_objects as go
@@ -20,13 +19,7 @@ ROUNDING = 1e-6
 NARROWEST = 0.05  # how far the axis of the weights reaches from 1/2 at least
 
 
-def gap_curves(
-    runs: Mapping[str, Values],
-    *,
-    epochs: Sequence[int] | None = None,
-    warm_up: int = 0,
-    title: str = "How far the student is behind its teacher",
-) -> go.Figure:
+def gap_curves(runs: Mapping[str, Values], *, warm_up: int = 0) -> go.Figure:
     """Draw how the gap in accuracy closes, a line a configuration, a band over its seeds.
 
     Above 0 the teacher is better. The band reaches from the lowest seed to the highest.
@@ -34,12 +27,10 @@ def gap_curves(
     Args:
         runs: configuration -> (seeds, epochs) teacher's accuracy minus student's, in percentage
             points, or (epochs,) of one seed; nan where nothing was measured.
-        epochs: the number of each epoch; 0, 1, ... if not given.
-        warm_up: epochs with a smaller number are shaded: there nothing is distilled yet.
-        title: what one sees.
+        warm_up: so many epochs are shaded: there nothing is distilled yet.
 
     Raises:
-        ValueError: no run, a gap outside of -100 and 100, epochs that do not ascend, and what
+        ValueError: no run, a gap outside of -100 and 100, runs of different lengths, and what
             `curves` refuses.
 
     """
@@ -48,28 +39,17 @@ def gap_curves(
     arrays = {
         name: _within(f"gap_curves: {name!r}", values, -100, 100) for name, values in runs.items()
     }
-    lengths = {values.shape[-1:] for values in arrays.values()}
-    steps = _steps("gap_curves", epochs, lengths)
     # Of one run there is no legend: its panel says its name.
     panel = GAP if len(runs) > 1 else f"{next(iter(runs))}: {GAP[0].lower()}{GAP[1:]}"
-    return curves(
-        steps,
-        {panel: arrays},
-        references={panel: {"no gap": 0.0}},
-        shaded=_warm_up(steps, warm_up),
-        title=title,
-        x_title="Epoch",
-        markers=len(steps) <= FEW,
-    )
+    title = "How far the student is behind its teacher"
+    return _over_epochs("gap_curves", title, {panel: arrays}, {panel: {"no gap": 0.0}}, warm_up)
 
 
 def adversary_curves(
     outputs: Mapping[str, Mapping[str, Values]],
     weights: Mapping[str, Values] | None = None,
     *,
-    epochs: Sequence[int] | None = None,
     warm_up: int = 0,
-    title: str = "Can the discriminators tell teacher from student?",
 ) -> go.Figure:
     """Draw what each discriminator says of teacher and student, and the weights of Equation 14.
 
@@ -80,47 +60,34 @@ def adversary_curves(
         outputs: discriminator -> whose features, such as "of the teacher" -> (epochs,) mean
             probability that they are the teacher's; None or nan in epochs without a value.
         weights: name, such as "λ₁" -> (epochs,) from 0 to 1, likewise; no panel if not given.
-        epochs: the number of each epoch; 0, 1, ... if not given.
-        warm_up: epochs with a smaller number are shaded: there the discriminators rest.
-        title: what one sees.
+        warm_up: so many epochs are shaded: there the discriminators rest.
 
     Raises:
-        ValueError: no discriminator, a value outside of 0 and 1, epochs that do not ascend, and
+        ValueError: no discriminator, a value outside of 0 and 1, curves of different lengths, and
             what `curves` refuses.
 
     """
     if not outputs or not all(outputs.values()):
         raise ValueError("adversary_curves: expected a discriminator and what it says")
-    panels = {name: dict(by_side) for name, by_side in outputs.items()}
-    if weights:
-        panels[WEIGHTS] = dict(weights)
     arrays = {
         panel: {
             name: _within(f"adversary_curves: {panel!r}, {name!r}", values, 0, 1)
             for name, values in by_name.items()
         }
-        for panel, by_name in panels.items()
+        for panel, by_name in {**outputs, **({WEIGHTS: weights} if weights else {})}.items()
     }
-    lengths = {values.shape[-1:] for by_name in arrays.values() for values in by_name.values()}
-    steps = _steps("adversary_curves", epochs, lengths)
-    said = {name: {"cannot tell": 0.5} for name in outputs}
-    figure = curves(
-        steps,
-        arrays,
-        references=said | ({WEIGHTS: {"equal": 0.5}} if weights else {}),
-        shaded=_warm_up(steps, warm_up),
-        title=title,
-        x_title="Epoch",
-        markers=len(steps) <= FEW,
+    references = {panel: {"cannot tell": 0.5} for panel in outputs} | (
+        {WEIGHTS: {"equal": 0.5}} if weights else {}
     )
+    title = "Can the discriminators tell teacher from student?"
+    figure = _over_epochs("adversary_curves", title, arrays, references, warm_up)
     figure.update_yaxes(range=[-0.03, 1.03], dtick=0.25)
     if weights:
         # The weights move by a few percent: drawn from 0 to 1, they would be two straight lines.
         heights = np.concatenate([np.ravel(values) for values in arrays[WEIGHTS].values()])
         away = np.abs(heights[np.isfinite(heights)] - 0.5)
         reach = 1.15 * max([NARROWEST, *away.tolist()])
-        limits = [0.5 - reach, 0.5 + reach]
-        figure.update_yaxes(range=limits, dtick=None, col=len(arrays))
+        figure.update_yaxes(range=[0.5 - reach, 0.5 + reach], dtick=None, col=len(arrays))
     return figure
 
 
@@ -137,21 +104,27 @@ def _within(which: str, values: Values, low: float, high: float) -> Floats:
     return array
 
 
-def _steps(where: str, epochs: Sequence[int] | None, lengths: set[tuple[int, ...]]) -> list[int]:
+def _over_epochs(
+    where: str,
+    title: str,
+    panels: Mapping[str, Mapping[str, Floats]],
+    references: Mapping[str, Mapping[str, float]],
+    warm_up: int,
+) -> go.Figure:
+    """Curves over epochs 0, 1, ..., the warm-up shaded up to half-way to the first one after it."""
+    lengths = {values.shape[-1:] for by_name in panels.values() for values in by_name.values()}
     if len(lengths) != 1 or () in lengths:
         raise ValueError(
             f"{where}: expected values over the same epochs in every curve, "
             f"got {sorted(length[0] if length else 0 for length in lengths)} epochs"
         )
-    (count,) = next(iter(lengths))
-    steps = list(range(count)) if epochs is None else [int(epoch) for epoch in epochs]
-    if len(steps) != count or any(b <= a for a, b in pairwise(steps)):
-        raise ValueError(f"{where}: expected {count} ascending epochs, one per value, got {steps}")
-    return steps
-
-
-def _warm_up(steps: Sequence[int], first: int) -> dict[str, tuple[float, float]]:
-    """The epochs before `first`, up to half-way between the last of them and the next."""
-    if not steps or first <= steps[0]:
-        return {}
-    return {"warm-up": (float(steps[0]), min(first, steps[-1] + 1) - 0.5)}
+    (count,) = lengths.pop()
+    return curves(
+        range(count),
+        panels,
+        references=references,
+        shaded={"warm-up": (0.0, min(warm_up, count) - 0.5)} if warm_up > 0 else {},
+        title=title,
+        x_title="Epoch",
+        markers=count <= FEW,
+    )

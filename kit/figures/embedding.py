@@ -6,7 +6,7 @@ ITMeetsAL's Figure 6 has images and sentences; of AMID it shows a clip's teacher
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
@@ -16,8 +16,8 @@ from plotly.subplots import make_subplots
 from kit.figures.look import (
     COLOURS,
     GREY,
-    TEMPLATE,
     add_panel_title,
+    lay_out,
     pair_colours,
     play_button,
     slider,
@@ -27,6 +27,24 @@ Points = NDArray[np.float32]
 
 IMAGE_AND_SENTENCE = ("image", "sentence")
 PLAIN = {"showticklabels": False, "ticks": "", "showgrid": False, "mirror": True}
+
+
+class _Pairs(NamedTuple):
+    """What the points are, apart from where they are."""
+
+    names: Sequence[str]
+    sides: tuple[str, str]
+    classes: Sequence[str] | None
+
+    @property
+    def groups(self) -> dict[str, list[int]]:
+        """Which are drawn together: those of a class, in the order of the classes' names."""
+        if self.classes is None:
+            return {"": list(range(len(self.names)))}
+        groups: dict[str, list[int]] = {name: [] for name in sorted(set(self.classes))}
+        for row, name in enumerate(self.classes):
+            groups[name].append(row)
+        return groups
 
 
 def embedding_map(
@@ -63,11 +81,11 @@ def embedding_map(
     first = np.asarray(first_points, dtype=np.float32)
     second = np.asarray(second_points, dtype=np.float32)
     steps = list(range(len(first))) if epochs is None else [int(one) for one in epochs]
-    _check("embedding_map", first, second, sides, names, classes, steps)
-    groups = _groups(classes, len(names))
-    last = len(steps) - 1
+    pairs = _Pairs(names, sides, classes)
+    _check("embedding_map", first, second, pairs, steps)
+    groups, last = pairs.groups, len(steps) - 1
     figure = go.Figure(
-        data=_traces(first[last], second[last], names, classes, groups, sides),
+        data=_traces(first[last], second[last], pairs),
         frames=[
             go.Frame(
                 name=str(step),
@@ -86,9 +104,7 @@ def embedding_map(
     figure.update_yaxes(range=[y_low, y_high], scaleanchor="x", **PLAIN)
     if title is None:
         title = f"Pairs of {sides[0]} and {sides[1]} move together"
-    figure.update_layout(
-        **_layout(title, sides, classes), height=640, margin={"l": 24, "r": 24, "t": 84, "b": 24}
-    )
+    _lay_out(figure, title, 532, 84, pairs)
     if len(steps) > 1:
         labels = [str(step) for step in steps]
         figure.update_layout(
@@ -122,7 +138,7 @@ def embedding_maps(
     """
     if not maps:
         raise ValueError("embedding_maps: expected at least one map")
-    columns = min(2, len(maps))
+    pairs, columns = _Pairs(names, sides, classes), min(2, len(maps))
     rows = -(-len(maps) // columns)
     figure = make_subplots(
         rows=rows, cols=columns, horizontal_spacing=0.03, vertical_spacing=0.12 / rows
@@ -130,9 +146,8 @@ def embedding_maps(
     for at, (run, points) in enumerate(maps.items()):
         where = {"row": at // columns + 1, "col": at % columns + 1}
         first, second = (np.asarray(one, dtype=np.float32)[None] for one in points)
-        _check(f"embedding_maps: {run!r}", first, second, sides, names, classes, [0])
-        groups = _groups(classes, len(names))
-        for trace in _traces(first[0], second[0], names, classes, groups, sides):
+        _check(f"embedding_maps: {run!r}", first, second, pairs, [0])
+        for trace in _traces(first[0], second[0], pairs):
             if at:
                 trace.showlegend = False
             figure.add_trace(trace, **where)
@@ -141,45 +156,24 @@ def embedding_maps(
         add_panel_title(figure, run, **where)
     figure.update_xaxes(**PLAIN)
     figure.update_yaxes(**PLAIN)
-    figure.update_layout(
-        **_layout(title, sides, classes),
-        height=390 * rows + 90,
-        margin={"l": 24, "r": 24, "t": 100, "b": 24},
-    )
+    _lay_out(figure, title, 390 * rows - 34, 100, pairs)
     return figure
 
 
-def _layout(title: str, sides: tuple[str, str], classes: Sequence[str] | None) -> dict[str, Any]:
-    said = f"▲ {sides[0]}   ● {sides[1]}   one colour: one {'pair' if classes is None else 'class'}"
-    return {
-        "template": TEMPLATE,
-        "title": {"text": title, "subtitle": {"text": said}},
-        "showlegend": classes is not None,
-        "legend": {"tracegroupgap": 0, "font": {"size": 11}},
-        "hovermode": "closest",
-    }
+def _lay_out(figure: go.Figure, title: str, plot: int, top: int, pairs: _Pairs) -> None:
+    one_colour = "pair" if pairs.classes is None else "class"
+    said = f"▲ {pairs.sides[0]}   ● {pairs.sides[1]}   one colour: one {one_colour}"
+    lay_out(figure, title, plot, (top, 24), subtitle=said)
+    figure.update_layout(
+        margin={"l": 24, "r": 24},
+        showlegend=pairs.classes is not None,
+        legend={"tracegroupgap": 0, "font": {"size": 11}},
+    )
 
 
-def _groups(classes: Sequence[str] | None, pairs: int) -> dict[str, list[int]]:
-    """Which pairs are drawn together: those of a class, in the order of the classes' names."""
-    if classes is None:
-        return {"": list(range(pairs))}
-    groups: dict[str, list[int]] = {name: [] for name in sorted(set(classes))}
-    for row, name in enumerate(classes):
-        groups[name].append(row)
-    return groups
-
-
-def _check(
-    where: str,
-    first: Points,
-    second: Points,
-    sides: tuple[str, str],
-    names: Sequence[str],
-    classes: Sequence[str] | None,
-    steps: Sequence[int],
-) -> None:
-    which = f"{sides[0]} points and {sides[1]} points"
+def _check(where: str, first: Points, second: Points, pairs: _Pairs, steps: Sequence[int]) -> None:
+    names, (one, other), classes = pairs
+    which = f"{one} points and {other} points"
     if first.ndim != 3 or first.shape[2] != 2 or 0 in first.shape or first.shape != second.shape:
         raise ValueError(
             f"{where}: {which} must have the same shape "
@@ -199,15 +193,10 @@ def _check(
         )
 
 
-def _traces(
-    first: Points,
-    second: Points,
-    names: Sequence[str],
-    classes: Sequence[str] | None,
-    groups: Mapping[str, list[int]],
-    sides: tuple[str, str],
-) -> list[go.Scatter]:
+def _traces(first: Points, second: Points, pairs: _Pairs) -> list[go.Scatter]:
     """Lines, triangles and circles of one group after the other."""
+    names, sides, classes = pairs
+    groups = pairs.groups
     traces = []
     shades = COLOURS if len(groups) <= len(COLOURS) else pair_colours(len(groups))
     for at, (group, rows) in enumerate(groups.items()):

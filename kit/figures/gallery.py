@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kit.figures.look import HIT, MISS, Html
+from kit.figures.look import HIT, MISS, Html, beside, page, png
 
+HEIGHT = 96  # of a picture, in pixels of the screen
 Picture = NDArray[np.uint8]
 Item = str | Picture
 Items = Sequence[Item] | Picture  # several pictures of one size may be one array
 
 
-def captioned_pictures(
-    pictures: Items, captions: Sequence[Sequence[str]], *, title: str, picture_height: int = 96
-) -> Html:
+def captioned_pictures(pictures: Items, captions: Sequence[Sequence[str]], *, title: str) -> Html:
     """Show pictures, each beside what is said of it.
 
     Args:
         pictures: (height, width, 3) uint8 each.
         captions: for each picture its sentences.
         title: what one sees.
-        picture_height: in pixels of the screen.
 
     Raises:
         ValueError: no picture, lengths that disagree, a picture that is none.
@@ -42,8 +38,8 @@ def captioned_pictures(
     for at, (picture, said) in enumerate(zip(pictures, captions, strict=True)):
         where = f"captioned_pictures: picture {at}"
         sentences = "".join(f"<div>{html.escape(sentence)}</div>" for sentence in said)
-        rows.append(_row(_shown(picture, picture_height, where), sentences, stacked=True))
-    return _sheet(title, "", rows)
+        rows.append(_row(_shown(picture, where), sentences, stacked=True))
+    return page(title, *rows)
 
 
 def retrieval_gallery(
@@ -52,7 +48,6 @@ def retrieval_gallery(
     hits: Sequence[Sequence[bool]] | NDArray[np.bool_],
     *,
     title: str = "The first items retrieved",
-    picture_height: int = 96,
 ) -> Html:
     """Show each query with its first items in the order of the ranking, hits marked.
 
@@ -63,7 +58,6 @@ def retrieval_gallery(
         retrieved: for each query its first items, best first, likewise.
         hits: for each of these whether it is relevant; shown by colour and by ✓ or ✗.
         title: what one sees.
-        picture_height: in pixels of the screen; taller than twice that, pictures are made smaller.
 
     Raises:
         ValueError: no query, lengths that disagree, an item that is neither.
@@ -83,46 +77,31 @@ def retrieval_gallery(
             )
         where = f"retrieval_gallery: query {at}"
         cells = "".join(
-            _ranked(item, bool(hit), rank, picture_height, where)
+            _ranked(item, bool(hit), rank, where)
             for rank, (item, hit) in enumerate(zip(items, right, strict=True), start=1)
         )
         sentences = isinstance(items[0], str)
-        rows.append(_row(_shown(query, picture_height, where), cells, stacked=sentences))
+        rows.append(_row(_shown(query, where), cells, stacked=sentences))
     found = sum(bool(hit) for right in hits for hit in right)
     caption = (
-        f'<span style="color:{HIT}">✓ relevant</span> &nbsp; '
+        f'<div style="margin-bottom:8px"><span style="color:{HIT}">✓ relevant</span> &nbsp; '
         f'<span style="color:{MISS}">✗ not relevant</span> &nbsp; '
-        f"{found} of {sum(len(right) for right in hits)} shown items are relevant"
+        f"{found} of {sum(len(right) for right in hits)} shown items are relevant</div>"
     )
-    return _sheet(title, caption, rows)
-
-
-def _sheet(title: str, caption: str, rows: Sequence[str]) -> Html:
-    return Html(
-        '<div style="font-family:Helvetica,Arial,sans-serif;font-size:13px;line-height:1.35;'
-        'max-width:900px">'
-        f'<div style="font-size:16px;margin-bottom:2px">{html.escape(title)}</div>'
-        f'<div style="margin-bottom:8px">{caption}</div>{"".join(rows)}</div>'
-    )
+    return page(title, caption, *rows)
 
 
 def _row(query: str, cells: str, *, stacked: bool) -> str:
     """A query on the left; sentences below each other, pictures side by side."""
-    direction = "column" if stacked else "row"
-    return (
-        '<div style="display:flex;gap:20px;align-items:center;padding:10px 0;'
-        'border-top:1px solid rgba(128,128,128,0.4)">'
-        f'<div style="flex:0 0 170px">{query}</div>'
-        f'<div style="display:flex;flex-direction:{direction};flex-wrap:wrap;gap:6px">{cells}</div>'
-        "</div>"
-    )
+    flow = f"display:flex;flex-direction:{'column' if stacked else 'row'};flex-wrap:wrap;gap:6px"
+    return beside(query, f'<div style="{flow}">{cells}</div>', 170)
 
 
-def _ranked(item: Item, hit: bool, rank: int, picture_height: int, where: str) -> str:
+def _ranked(item: Item, hit: bool, rank: int, where: str) -> str:
     """An item with its rank, in the colour and with the mark of a hit or of a miss."""
     mark, tone = ("✓", HIT) if hit else ("✗", MISS)
     sign = f'<b style="color:{tone}">{rank} {mark}</b>'
-    shown = _shown(item, picture_height, where)
+    shown = _shown(item, where)
     if isinstance(item, str):
         return (
             f'<div style="border-left:4px solid {tone};padding-left:8px">{sign}&ensp;{shown}</div>'
@@ -133,7 +112,7 @@ def _ranked(item: Item, hit: bool, rank: int, picture_height: int, where: str) -
     )
 
 
-def _shown(item: Item, picture_height: int, where: str) -> str:
+def _shown(item: Item, where: str) -> str:
     if isinstance(item, str):
         return html.escape(item)
     picture = np.asarray(item)
@@ -149,11 +128,8 @@ def _shown(item: Item, picture_height: int, where: str) -> str:
         )
     image = Image.fromarray(picture)
     # Twice the height for screens of high density; a photograph in full would weigh megabytes.
-    image.thumbnail((100 * picture_height, 2 * picture_height))
-    file = io.BytesIO()
-    image.save(file, format="PNG")
-    data = base64.b64encode(file.getvalue()).decode("ascii")
+    image.thumbnail((100 * HEIGHT, 2 * HEIGHT))
     return (
-        f'<img alt="picture" src="data:image/png;base64,{data}" '
-        f'style="height:{picture_height}px;max-width:100%;object-fit:contain">'
+        f'<img alt="picture" src="{png(image)}" '
+        f'style="height:{HEIGHT}px;max-width:100%;object-fit:contain">'
     )

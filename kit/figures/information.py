@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from kit.figures.look import COLOURS, TEMPLATE
+from kit.figures.look import ABOVE, COLOURS, lay_out
 
 SHARED, LACKING, AUXILIARY = COLOURS[0], COLOURS[1], COLOURS[2]
 ROUNDING = 1e-9  # a difference of entropies that is 0 may come out as little below it
@@ -50,15 +50,8 @@ def information_bars(
         showgrid=False,
     )
     said = "upper bar: the teacher's entropy H(M) = I(M;S) + H(M|S)   lower bar: I(M;A)"
-    figure.update_layout(
-        template=TEMPLATE,
-        title={"text": title, "subtitle": {"text": said}},
-        height=76 * len(table) + 180,
-        margin={"t": 124, "b": 56},
-        barmode="overlay",
-        legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom"},
-        hovermode="closest",
-    )
+    lay_out(figure, title, 76 * len(table), (124, 56), subtitle=said)
+    figure.update_layout(barmode="overlay", legend=ABOVE)
     return figure
 
 

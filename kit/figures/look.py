@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import colorsys
 import html
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import plotly.graph_objects as go
 import plotly.io as pio
+from PIL import Image
 
 # Okabe and Ito's colours, told apart by colour-blind eyes; their yellow is lost on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 INK, GREY, GRID = "#222222", "#767676", "#E6E6E6"
+ABOVE = {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom"}  # a legend over its plots
 HIT, MISS = "#008A65", "#D04A10"  # legible as text on white and on JupyterLab's dark background
 
 _AXIS = {
@@ -51,18 +55,30 @@ class Html:
         return self.html
 
 
-def html_table(title: str, head: str, body: str, notes: Sequence[str]) -> Html:
-    """A title, rows of HTML as a table, and sentences below it."""
-    below = "".join(f'<div style="margin-top:4px">{html.escape(note)}</div>' for note in notes)
+def page(title: str, *parts: str, width: int = 900) -> Html:
+    """HTML below a title, at most so many pixels wide."""
     return Html(
-        '<div style="font-family:Helvetica,Arial,sans-serif;font-size:13px;max-width:900px">'
-        f'<div style="font-size:16px;margin-bottom:6px">{html.escape(title)}</div>'
-        '<table style="border-collapse:collapse;font-size:13px;color:inherit;'
-        'font-variant-numeric:tabular-nums">'
-        f'<thead style="border-bottom:1px solid currentColor">{head}</thead>'
-        f"<tbody>{body}</tbody></table>"
-        f'<div style="font-size:12px;margin-top:6px;max-width:700px">{below}</div></div>'
+        '<div style="font-family:Helvetica,Arial,sans-serif;font-size:13px;line-height:1.35;'
+        f'max-width:{width}px"><div style="font-size:16px;margin-bottom:6px">{html.escape(title)}'
+        f"</div>{''.join(parts)}</div>"
     )
+
+
+def beside(left: str, right: str, width: int, place: str = "center") -> str:
+    """A row of a page: what stands on the left takes so many pixels, a line above parts rows."""
+    return (
+        f'<div style="display:flex;gap:20px;align-items:{place};padding:10px 0;'
+        f'border-top:1px solid rgba(128,128,128,0.4)"><div style="flex:0 0 {width}px">{left}</div>'
+        f"{right}</div>"
+    )
+
+
+def png(first: Image.Image, *others: Image.Image, milliseconds: int = 0) -> str:
+    """A picture, or several in an endless loop, as an address that is part of the page."""
+    file = io.BytesIO()
+    loop = {"append_images": others, "duration": milliseconds, "loop": 0} if others else {}
+    first.save(file, format="PNG", save_all=bool(others), **loop)
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
 
 
 def use_in_notebooks() -> None:
@@ -92,8 +108,20 @@ def pair_colours(count: int) -> list[str]:
     return colours
 
 
-def add_panel_title(figure: go.Figure, title: str, *, row: int, col: int) -> None:
-    """Write a title above the left end of one of several panels."""
+def lay_out(
+    figure: go.Figure, title: str, plot: int, margin: tuple[int, int], *, subtitle: str = ""
+) -> None:
+    """Give plots their height, and room above and below them, all in pixels; and their words."""
+    figure.update_layout(
+        template=TEMPLATE,
+        title={"text": title, "subtitle": {"text": subtitle}} if subtitle else title,
+        height=plot + sum(margin),
+        margin=dict(zip("tb", margin, strict=True)),
+    )
+
+
+def add_panel_title(figure: go.Figure, title: str, **where: int) -> None:
+    """Write a title above the left end of one of several panels, by its `row` and `col`."""
     figure.add_annotation(
         text=f"<b>{title}</b>",
         showarrow=False,
@@ -103,8 +131,18 @@ def add_panel_title(figure: go.Figure, title: str, *, row: int, col: int) -> Non
         y=1,
         xanchor="left",
         yanchor="bottom",
-        row=row,
-        col=col,
+        **where,
+    )
+
+
+def add_reference(figure: go.Figure, label: str, height: float, **where: int) -> None:
+    """Draw a dashed line to compare with, its label at its left end."""
+    figure.add_hline(
+        y=height,
+        line={"dash": "dash", "width": 1, "color": GREY},
+        annotation={"text": label, "font": {"size": 11, "color": GREY}},
+        annotation_position="top left",
+        **where,
     )
 
 
@@ -122,11 +160,7 @@ def slider(
     labels: Sequence[str], *, prefix: str = "", active: int = 0, redraw: bool = False
 ) -> dict[str, Any]:
     """A slider over frames of these names; `redraw` where more than points and lines changes."""
-    glide = {
-        "mode": "immediate",
-        "frame": {"duration": 300, "redraw": redraw},
-        "transition": {"duration": 0 if redraw else 300},
-    }
+    glide = _motion(300, 300, redraw)
     return {
         "active": active,
         "currentvalue": {"prefix": prefix},
@@ -139,12 +173,7 @@ def slider(
 
 def play_button(*, redraw: bool = False) -> dict[str, Any]:
     """A button that runs through the frames from the first on."""
-    run = {
-        "mode": "immediate",
-        "fromcurrent": False,
-        "frame": {"duration": 700, "redraw": redraw},
-        "transition": {"duration": 0 if redraw else 500},
-    }
+    run = _motion(700, 500, redraw) | {"fromcurrent": False}
     return {
         "type": "buttons",
         "x": 0,
@@ -155,3 +184,10 @@ def play_button(*, redraw: bool = False) -> dict[str, Any]:
         "showactive": False,
         "buttons": [{"label": "▶", "method": "animate", "args": [None, run]}],
     }
+
+
+def _motion(milliseconds: int, transition: int, redraw: bool) -> dict[str, Any]:
+    """From frame to frame; what is drawn anew cannot glide."""
+    frame = {"duration": milliseconds, "redraw": redraw}
+    glide = {"duration": 0 if redraw else transition}
+    return {"mode": "immediate", "frame": frame, "transition": glide}

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 from plotly.subplots import make_subplots
 
-from kit.figures.look import GREY, INK, TEMPLATE, add_panel_title
+from kit.figures.look import GREY, INK, add_panel_title, lay_out
 
 READABLE = 12  # with more rows or columns, numbers in the cells cannot be read
 SIGNED = ((0.0, "#D55E00"), (0.5, "#FFFFFF"), (1.0, "#0072B2"))
@@ -82,12 +82,8 @@ def matrices(
     figure.update_xaxes(title={"text": column_title, "standoff": 4})
     figure.update_yaxes(title=row_title, col=1)
     height = 34 * min(rows, 14)
-    room = 24 if marks else 0
+    lay_out(figure, title, height, (84, 86 + (24 if marks else 0)))
     figure.update_layout(
-        template=TEMPLATE,
-        title=title,
-        height=height + 170 + room,
-        margin={"t": 84, "b": 86 + room},
         coloraxis={
             "colorscale": SIGNED if low < 0 else POSITIVE,
             "cmin": -high if low < 0 else 0,
@@ -95,7 +91,6 @@ def matrices(
             "colorbar": {"thickness": 12, "outlinewidth": 0, "tickfont": {"color": GREY}},
         },
         legend={"orientation": "h", "x": 0, "y": -64 / height, "yanchor": "top"},
-        hovermode="closest",
     )
     return figure
 

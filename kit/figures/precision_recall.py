@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 from plotly.subplots import make_subplots
 
-from kit.figures.look import TEMPLATE, add_panel_title, colour
+from kit.figures.look import add_panel_title, colour, lay_out
 
 Floats = NDArray[np.float64]
 
 LEVELS = np.linspace(0, 1, 11)
 PLOT_HEIGHT = 320
-
-
-class Drawn(NamedTuple):
-    """A checked curve, its best precision at recall of at least 0, 0.1, ..., 1, and its area."""
-
-    recall: Floats
-    precision: Floats
-    interpolated: Floats
-    area: float
 
 
 def precision_recall_curves(
@@ -55,50 +46,50 @@ def precision_recall_curves(
         legend = "legend" if column == 1 else f"legend{column}"
         for run, (recall, precision) in by_run.items():
             drawn = _checked(f"{direction!r}, {run!r}", recall, precision)
-            _add(figure, drawn, run, colour(runs.index(run)), legend, column)
+            where = {"legend": legend, "legendgroup": run, "row": 1, "col": column}
+            _add(figure, run, drawn, colour(runs.index(run)), where)
         left = figure.get_subplot(1, column).xaxis.domain[0]
-        figure.layout[legend] = {
-            "x": left,
-            "y": -52 / PLOT_HEIGHT,
-            "yanchor": "top",
-            "tracegroupgap": 0,
-        }
+        place = {"x": left, "y": -52 / PLOT_HEIGHT, "yanchor": "top"}
+        figure.layout[legend] = place | {"tracegroupgap": 0}
         add_panel_title(figure, direction, row=1, col=column)
     legend_height = 20 * max(len(by_run) for by_run in curves.values())
     figure.update_xaxes(range=[-0.02, 1.02], title={"text": "Recall", "standoff": 6}, dtick=0.2)
     figure.update_yaxes(range=[-0.02, 1.04], title="Precision", dtick=0.2)
-    margin = {"t": 84, "b": 72 + legend_height}
-    height = PLOT_HEIGHT + margin["t"] + margin["b"]
-    figure.update_layout(template=TEMPLATE, title=title, height=height, margin=margin)
+    lay_out(figure, title, PLOT_HEIGHT, (84, 72 + legend_height))
     return figure
 
 
 def _add(
-    figure: go.Figure, drawn: Drawn, run: str, line_colour: str, legend: str, column: int
+    figure: go.Figure, run: str, curve: tuple[Floats, Floats], shade: str, where: dict[str, Any]
 ) -> None:
-    shared = {"legend": legend, "legendgroup": run, "row": 1, "col": column}
+    """The curve with its area, and its best precision at recall of at least 0, 0.1, ..., 1."""
+    x, y = curve
+    best_from_here = np.maximum.accumulate(y[::-1])[::-1]
+    # A mean of shares such as 1/3 may miss 1 by a rounding.
+    reached = np.minimum(np.searchsorted(x, LEVELS - 1e-6), len(x) - 1)
+    area = np.trapezoid(np.concatenate([y[:1], y]), np.concatenate([[0.0], x]))
     figure.add_scatter(
-        x=drawn.recall.astype(np.float32),
-        y=drawn.precision.astype(np.float32),
+        x=x.astype(np.float32),
+        y=y.astype(np.float32),
         mode="lines",
-        name=f"{run}: area {drawn.area:.3f}",
-        line={"color": line_colour, "width": 2},
+        name=f"{run}: area {area:.3f}",
+        line={"color": shade, "width": 2},
         hovertemplate="recall %{x:.3f}, precision %{y:.3f}",
-        **shared,
+        **where,
     )
     figure.add_scatter(
         x=LEVELS.astype(np.float32),
-        y=drawn.interpolated.astype(np.float32),
+        y=best_from_here[reached].astype(np.float32),
         mode="markers",
         name=f"{run}: 11 points",
-        marker={"color": line_colour, "size": 7, "symbol": "circle-open", "line": {"width": 1.5}},
+        marker={"color": shade, "size": 7, "symbol": "circle-open", "line": {"width": 1.5}},
         hovertemplate="recall ≥ %{x:.1f}, best precision %{y:.3f}",
         showlegend=False,
-        **shared,
+        **where,
     )
 
 
-def _checked(which: str, recall: ArrayLike, precision: ArrayLike) -> Drawn:
+def _checked(which: str, recall: ArrayLike, precision: ArrayLike) -> tuple[Floats, Floats]:
     x, y = np.asarray(recall, dtype=np.float64), np.asarray(precision, dtype=np.float64)
     if x.ndim != 1 or len(x) == 0 or x.shape != y.shape:
         raise ValueError(
@@ -112,8 +103,4 @@ def _checked(which: str, recall: ArrayLike, precision: ArrayLike) -> Drawn:
             f"precision_recall_curves: {which}: expected numbers from 0 to 1, recall that does not "
             f"fall and ends at 1, got recall {x[0]:.3g} to {x[-1]:.3g}"
         )
-    best_from_here = np.maximum.accumulate(y[::-1])[::-1]
-    # A mean of shares such as 1/3 may miss 1 by a rounding.
-    reached = np.minimum(np.searchsorted(x, LEVELS - 1e-6), len(x) - 1)
-    area = float(np.trapezoid(np.concatenate([y[:1], y]), np.concatenate([[0.0], x])))
-    return Drawn(x, y, best_from_here[reached], area)
+    return x, y

@@ -11,16 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 Points = NDArray[np.float32]
 
 FEWEST_ROWS = 4
+# How many neighbours count (t-SNE's perplexity, UMAP's n_neighbors); never more than a third of the
+# other rows, for UMAP never less than two.
+NEIGHBOURS = 15.0
 ONE_THREAD_BELOW = 2000  # rows; below, the threads of scikit-learn wait for each other
 
 
 def project(
-    features: ArrayLike,
-    method: str = "pca",
-    *,
-    initial: ArrayLike | None = None,
-    seed: int = 0,
-    perplexity: float = 15.0,
+    features: ArrayLike, method: str = "pca", *, initial: ArrayLike | None = None, seed: int = 0
 ) -> Points:
     """Draw feature vectors in the plane: neighbours there are near each other here.
 
@@ -34,15 +32,13 @@ def project(
         initial: (rows, 2) where the points start, for instance the last epoch's map; the main axes
             if not given.
         seed: of what is drawn at random; the same seed gives the same map.
-        perplexity: how many neighbours count (t-SNE's perplexity, UMAP's n_neighbors); never more
-            than a third of the other rows, for UMAP never less than two.
 
     Returns:
         (rows, 2) float32, in no unit.
 
     Raises:
         ValueError: features of another shape or not finite, an initial map that does not fit, an
-            unknown method, a perplexity that is not positive.
+            unknown method.
 
     >>> project([[0, 0, 0], [2, 0, 0], [0, 1, 0], [2, 1, 0]]).round(2).tolist()
     [[-1.0, -0.5], [1.0, -0.5], [-1.0, 0.5], [1.0, 0.5]]
@@ -52,33 +48,24 @@ def project(
     methods: dict[str, Callable[..., Points]] = {"pca": _pca, "tsne": _tsne, "umap": _umap}
     if method not in methods:
         raise ValueError(f"project: method must be one of {list(methods)}, got {method!r}")
-    if not perplexity > 0:
-        raise ValueError(f"project: perplexity must be positive, got {perplexity}")
     start = None if initial is None else np.asarray(initial, dtype=np.float32)
     if start is not None and (start.shape != (len(rows), 2) or not np.isfinite(start).all()):
         raise ValueError(
             f"project: expected a finite initial map of shape ({len(rows)}, 2), got shape "
             f"{start.shape}"
         )
-    neighbours = min(perplexity, (len(rows) - 1) / 3)
+    neighbours = min(NEIGHBOURS, (len(rows) - 1) / 3)
     points = methods[method](rows, start, seed, neighbours)
     return points if start is None else _turned_onto(points, start)
 
 
-def project_epochs(
-    features: Sequence[ArrayLike],
-    method: str = "pca",
-    *,
-    seed: int = 0,
-    perplexity: float = 15.0,
-) -> Points:
+def project_epochs(features: Sequence[ArrayLike], method: str = "pca", *, seed: int = 0) -> Points:
     """One map per epoch, each starting where the last one ended, so that points can be followed.
 
     Args:
         features: for each epoch (rows, dim), the same rows in the same order.
         method: as in `project`.
         seed: as in `project`.
-        perplexity: as in `project`.
 
     Returns:
         (epochs, rows, 2) float32.
@@ -96,7 +83,7 @@ def project_epochs(
     maps: list[Points] = []
     for rows in features:
         initial = maps[-1] if maps else None
-        maps.append(project(rows, method, initial=initial, seed=seed, perplexity=perplexity))
+        maps.append(project(rows, method, initial=initial, seed=seed))
     return np.stack(maps)
 
 

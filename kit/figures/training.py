@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from kit.figures.look import GREY, TEMPLATE, add_panel_title, colour, plain
+from kit.figures.look import add_panel_title, add_reference, colour, lay_out, plain
 
 Floats = NDArray[np.float32]
 
@@ -21,14 +21,14 @@ _RECALL = re.compile(r"(.+) (R@\d+)")
 _NOT_DRAWN = ("epoch", "seconds")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Panel:
     """What one small picture shows: label -> values over the epochs, lines to compare with."""
 
     title: str
-    series: dict[str, Floats]
-    references: Mapping[str, float] = field(default_factory=dict)
-    stacked: bool = False
+    stacked: bool
+    series: dict[str, Floats] = field(default_factory=dict)
+    references: dict[str, float] = field(default_factory=dict)
 
 
 def training_curves(
@@ -74,9 +74,7 @@ def training_curves(
     return _sheet(panels, epochs, title)
 
 
-def _columns(
-    history: Sequence[Mapping[str, Any]],
-) -> tuple[NDArray[np.int32], dict[str, Floats]]:
+def _columns(history: Sequence[Mapping[str, Any]]) -> tuple[NDArray[np.int32], dict[str, Floats]]:
     """Turn records into columns over the epochs, nan where a record lacks the name."""
     if not history:
         raise ValueError("training_curves: expected at least one epoch, got an empty history")
@@ -118,62 +116,37 @@ def _panels(
             title, label = labels.get(name, f"Loss: {plain(name).lower()}"), ""
         else:
             title, label = labels.get(name, plain(name)), ""
-        panel = panels.setdefault(title, Panel(title, {}, {}, name.startswith("share/")))
-        panels[title] = Panel(
-            title,
-            panel.series | {label: values[name]},
-            {**panel.references, **references.get(name, {})},
-            panel.stacked,
-        )
+        panel = panels.setdefault(title, Panel(title, stacked=name.startswith("share/")))
+        panel.series[label] = values[name]
+        panel.references |= references.get(name, {})
     # Several labelled lines need width: the rows at the bottom hold fewer panels.
     return sorted(panels.values(), key=lambda panel: len(panel.series) > 1)
 
 
-def _rows(count: int) -> list[int]:
-    """How many panels each row holds: at most three, the rows that hold fewer at the bottom."""
-    rows = -(-count // PANELS_IN_A_ROW)
-    return [len(part) for part in np.array_split(np.arange(count), rows)]
-
-
 def _sheet(panels: Sequence[Panel], epochs: NDArray[np.int32], title: str) -> go.Figure:
-    """Lay the panels out, row by row; a row with fewer panels has wider ones."""
-    rows = _rows(len(panels))
+    """Lay the panels out, at most three a row; rows at the bottom may have fewer, wider ones."""
+    rows = np.array_split(np.arange(len(panels)), -(-len(panels) // PANELS_IN_A_ROW))
     specs: list[list[dict[str, int] | None]] = []
     places = []
-    for row, count in enumerate(rows, start=1):
-        wide = 6 // count
+    for row, part in enumerate(rows, start=1):
+        wide = 6 // len(part)
         specs.append([{"colspan": wide} if at % wide == 0 else None for at in range(6)])
-        places += [(row, 1 + at * wide, WIDTH * wide / 6 - 90) for at in range(count)]
+        places += [(row, 1 + at * wide, WIDTH * wide / 6 - 90) for at in range(len(part))]
     height = ROW_HEIGHT * len(rows) + 70
     figure = make_subplots(
-        rows=len(rows),
-        cols=6,
-        specs=specs,
-        horizontal_spacing=0.055,
-        vertical_spacing=70 / height,
+        rows=len(rows), cols=6, specs=specs, horizontal_spacing=0.055, vertical_spacing=70 / height
     )
     for panel, (row, column, width) in zip(panels, places, strict=True):
         _draw(figure, panel, epochs, row, column, width)
     figure.update_xaxes(title={"text": "Epoch", "standoff": 4}, row=len(rows))
-    figure.update_layout(
-        template=TEMPLATE,
-        title=title,
-        height=height,
-        margin={"t": 84, "b": 50, "l": 48, "r": 12},
-        showlegend=False,
-        hovermode="x unified",
-    )
+    lay_out(figure, title, height - 134, (84, 50))
+    figure.update_layout(margin={"l": 48, "r": 12}, showlegend=False, hovermode="x unified")
     figure.update_annotations(showarrow=False)
     return figure
 
 
 def _draw(
-    figure: go.Figure,
-    panel: Panel,
-    epochs: NDArray[np.int32],
-    row: int,
-    column: int,
-    width: float,
+    figure: go.Figure, panel: Panel, epochs: NDArray[np.int32], row: int, column: int, width: float
 ) -> None:
     """Draw one panel with the names of its lines at their right ends."""
     where = {"row": row, "col": column}
@@ -197,29 +170,14 @@ def _draw(
     span = max(last - first, 1)
     figure.update_xaxes(
         range=[first - 0.03 * span, last + span * share / (1 - share)],
-        tickvals=_ticks(first, last),
+        tickvals=list(range(first, last + 1, max(1, -(-(last - first) // 5)))),
         **where,
     )
     add_panel_title(figure, panel.title, **where)
-    _references(figure, panel.references, first, where)
+    for reference, height in panel.references.items():
+        add_reference(figure, reference, height, **where)
     if longest:
         _end_labels(figure, panel, last, (low, high), where)
-
-
-def _references(
-    figure: go.Figure, references: Mapping[str, float], first: int, where: dict[str, int]
-) -> None:
-    for label, value in references.items():
-        figure.add_hline(y=value, line={"dash": "dash", "width": 1, "color": GREY}, **where)
-        figure.add_annotation(
-            text=label,
-            x=first,
-            y=value,
-            xanchor="left",
-            yanchor="bottom",
-            font={"size": 11, "color": GREY},
-            **where,
-        )
 
 
 def _range(panel: Panel) -> tuple[float, float]:
@@ -232,18 +190,8 @@ def _range(panel: Panel) -> tuple[float, float]:
     return low - air, high + air
 
 
-def _ticks(first: int, last: int) -> list[int]:
-    """Choose whole epochs, at most six of them."""
-    step = max(1, -(-(last - first) // 5))
-    return list(range(first, last + 1, step))
-
-
 def _end_labels(
-    figure: go.Figure,
-    panel: Panel,
-    last: int,
-    limits: tuple[float, float],
-    where: dict[str, int],
+    figure: go.Figure, panel: Panel, last: int, limits: tuple[float, float], where: dict[str, int]
 ) -> None:
     ends, below = [], 0.0
     for values in panel.series.values():

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from kit.data.clips import Clips
 from kit.data.ragged import Ragged
+from kit.worlds.dials import check_dials
 
 Floats = NDArray[np.float64]
 
@@ -101,12 +102,9 @@ def dialogues(
     """
     clarity = {"visual": visual_clarity, "acoustic": acoustic_clarity, "textual": textual_clarity}
     dials = {f"{name}_clarity": dial for name, dial in clarity.items()}
-    for name, dial in {**dials, "speaker_effect": speaker_effect}.items():
-        if not 0 <= dial <= 10:
-            raise ValueError(f"dialogues: expected {name} between 0 and 10, got {dial}")
-    for name, value, least in (("utterances", utterances, len(SESSIONS)), ("seed", seed, 0)):
-        if value < least:
-            raise ValueError(f"dialogues: expected {name} to be at least {least}, got {value}")
+    check_dials("dialogues", 0, 10, **dials, speaker_effect=speaker_effect)
+    check_dials("dialogues", len(SESSIONS), utterances=utterances)
+    check_dials("dialogues", 0, seed=seed)
     turns = [
         turn
         for session in range(len(SESSIONS))

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from kit.data.clips import ClipCorpus, Clips
 from kit.data.splits import stratified_split
+from kit.worlds.dials import check_dials
 
 LN2 = math.log(2)
 
@@ -83,17 +84,14 @@ class BitWorld:
     flips: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("shared", "target_bits", "auxiliary_bits"):
-            if getattr(self, name) < 0:
-                raise ValueError(
-                    f"BitWorld: expected {name} to be at least 0, got {getattr(self, name)}"
-                )
+        bits = {"shared": self.shared, "target_bits": self.target_bits}
+        check_dials("BitWorld", 0, **bits, auxiliary_bits=self.auxiliary_bits, noise=self.noise)
+        check_dials("BitWorld", 0, 0.5, flips=self.flips)
         if not self.shared + self.auxiliary_bits:
             raise ValueError(
                 "BitWorld: expected at least one bit that is shared or the auxiliary's, of which "
                 "the class is made, got shared=0 and auxiliary_bits=0"
             )
-        _check_reading("BitWorld", self.flips, noise=self.noise)
 
     def teacher(
         self,
@@ -126,11 +124,7 @@ class BitWorld:
         asked = {"shared": shared, "target_bits": target_bits, "auxiliary_bits": auxiliary_bits}
         kept = {name: there[name] if bits is None else bits for name, bits in asked.items()}
         for name, bits in kept.items():
-            if not 0 <= bits <= there[name]:
-                raise ValueError(
-                    f"BitWorld.teacher: expected {name} between 0 and the {there[name]} there are, "
-                    f"got {bits}"
-                )
+            check_dials("BitWorld.teacher", 0, there[name], **{name: bits})
         read = bit_information(noise=self.noise)
         read_by_target = bit_information(noise=self.noise, flips=self.flips)
         return TeacherInformation(
@@ -182,7 +176,8 @@ def bit_information(*, noise: float, other_noise: float = 0.0, flips: float = 0.
     0.486
 
     """
-    _check_reading("bit_information", flips, noise=noise, other_noise=other_noise)
+    check_dials("bit_information", 0, noise=noise, other_noise=other_noise)
+    check_dials("bit_information", 0, 0.5, flips=flips)
     return _bit_information(noise, other_noise, flips)
 
 
@@ -226,9 +221,8 @@ def shared_bits(
         raise ValueError(
             f"shared_bits: expected dim to be at least the {needed} bits of a vector, got {dim}"
         )
-    for name, value, least in (("clips", clips, 1), ("seed", seed, 0)):
-        if value < least:
-            raise ValueError(f"shared_bits: expected {name} to be at least {least}, got {value}")
+    check_dials("shared_bits", 1, clips=clips)
+    check_dials("shared_bits", 0, seed=seed)
     counts = {_SHARED: shared, _TARGET: target_bits, _AUXILIARY: auxiliary_bits}
     coins = {
         kind: np.random.default_rng((seed, kind)).integers(2, size=(clips, bits), dtype=np.int8)
@@ -313,11 +307,3 @@ def _readings(noise: float, *, sign: int) -> tuple[NDArray[np.float64], NDArray[
 
 def _log_2cosh(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.logaddexp(x, -x)
-
-
-def _check_reading(function: str, flips: float, **noises: float) -> None:
-    for name, noise in noises.items():
-        if not 0 <= noise < math.inf:
-            raise ValueError(f"{function}: expected {name} of at least 0 and finite, got {noise}")
-    if not 0 <= flips <= 0.5:
-        raise ValueError(f"{function}: expected flips between 0 and 0.5, got {flips}")

@@ -88,9 +88,9 @@ def test_grey_clips_stay_grey_and_arrays_of_clips_are_taken_as_they_are() -> Non
 
 
 def test_large_pictures_are_embedded_as_large_as_they_are_shown() -> None:
-    page = shown(videos=[video(0, frames=2, height=300)], titles=["tall"], frame_height=40)
-    assert {picture.height for picture in pictures(page)} == {60}
-    assert "height:60px" in page
+    page = shown(videos=[video(0, frames=2, height=300)], titles=["tall"])
+    assert {picture.height for picture in pictures(page)} == {96}
+    assert "height:96px" in page
 
 
 def test_the_players_play_the_samples_that_were_given() -> None:

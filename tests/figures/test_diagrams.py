@@ -9,10 +9,10 @@ from xml.etree import ElementTree
 import pytest
 
 from kit.figures import adversary_diagram
-from kit.figures.diagrams import HEIGHT, WIDTH
 from kit.figures.look import COLOURS, INK
 
 BLUE, ORANGE, GREEN = COLOURS[:3]
+WIDTH, HEIGHT = 860, 330
 FEATURES = {("images", "CNN"), ("sentences", "Bi-LSTM"), ("CNN", "Zi, Zt"), ("Bi-LSTM", "Zi, Zt")}
 FORWARD = {
     "unified": {("Zi, Zt", "D"), ("D", "Ls"), ("D", "Lc")},

@@ -8,10 +8,10 @@ from xml.etree import ElementTree
 import pytest
 
 from kit.figures import distillation_diagram
-from kit.figures.diagrams import BLUE, GREEN, ORANGE, WIDTH
-from kit.figures.distillation_diagram import HEIGHT
-from kit.figures.look import GREY, INK
+from kit.figures.look import COLOURS, GREY, INK
 
+BLUE, ORANGE, GREEN = COLOURS[:3]
+WIDTH, HEIGHT = 860, 442
 SIDES = ("x", "y", "width", "height")
 TARGET, STUDENT, TEACHER = "targetmodalities", "S, student", "M, teacher"
 OTHERS, AUXILIARY = "auxiliarymodalities", "A, auxiliary"

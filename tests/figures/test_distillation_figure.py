@@ -62,22 +62,20 @@ def test_a_single_run_is_named_by_its_panel() -> None:
 
 
 @pytest.mark.parametrize(
-    ("epochs", "warm_up", "shaded"),
+    ("warm_up", "shaded"),
     [
-        (None, 0, set()),
-        (None, 2, {(0.0, 1.5)}),
-        ([1, 2, 3], 1, set()),
-        ([1, 2, 3], 3, {(1.0, 2.5)}),
-        ([0, 10, 20], 10, {(0.0, 9.5)}),
-        (None, 20, {(0.0, 2.5)}),  # never past the last epoch
+        (0, set()),
+        (1, {(0.0, 0.5)}),
+        (2, {(0.0, 1.5)}),
+        (20, {(0.0, 2.5)}),  # never past the last epoch
     ],
 )
 def test_the_warm_up_is_shaded_up_to_the_first_epoch_after_it(
-    epochs: Any, warm_up: int, shaded: set[tuple[float, float]]
+    warm_up: int, shaded: set[tuple[float, float]]
 ) -> None:
-    figure = gap_curves(GAPS, epochs=epochs, warm_up=warm_up)
+    figure = gap_curves(GAPS, warm_up=warm_up)
     assert shades(figure) == shaded
-    np.testing.assert_array_equal(figure.data[1].x, epochs or [0, 1, 2])
+    np.testing.assert_array_equal(figure.data[1].x, [0, 1, 2])
 
 
 @pytest.mark.parametrize(("epochs", "mode"), [(FEW, "lines+markers"), (FEW + 1, "lines")])
@@ -122,23 +120,21 @@ def test_a_mean_that_passes_1_by_a_rounding_is_drawn() -> None:
 
 
 @pytest.mark.parametrize(
-    ("runs", "more", "message"),
+    ("runs", "message"),
     [
-        ({}, {}, r"gap_curves: expected at least one run"),
-        ({"a": [1.0, 101.0]}, {}, r"gap_curves: 'a': expected values from -100 to 100, got 1 to"),
-        ({"a": [[1.0, -101.0]]}, {}, r"gap_curves: 'a': expected values .* got -101 to 1"),
-        ({"a": [1.0], "b": [1.0, 2.0]}, {}, r"gap_curves: .* same epochs .* got \[1, 2\] epochs"),
-        ({"a": 1.0}, {}, r"gap_curves: expected values over the same epochs"),
-        ({"a": [[1.0], [1.0, 2.0]]}, {}, r"gap_curves: 'a': expected numbers, as many in each"),
-        ({"a": ["x"]}, {}, r"gap_curves: 'a': expected numbers"),
-        ({"a": [1.0, 2.0]}, {"epochs": [0]}, r"gap_curves: expected 2 ascending epochs, .*\[0\]"),
-        ({"a": [1.0, 2.0]}, {"epochs": [1, 1]}, r"gap_curves: expected 2 ascending epochs"),
-        ({"a": [[1.0, 2.0], [None, 2.0]]}, {}, r"all seeds or none have a point, not so .*\[0\]"),
+        ({}, r"gap_curves: expected at least one run"),
+        ({"a": [1.0, 101.0]}, r"gap_curves: 'a': expected values from -100 to 100, got 1 to"),
+        ({"a": [[1.0, -101.0]]}, r"gap_curves: 'a': expected values .* got -101 to 1"),
+        ({"a": [1.0], "b": [1.0, 2.0]}, r"gap_curves: .* same epochs .* got \[1, 2\] epochs"),
+        ({"a": 1.0}, r"gap_curves: expected values over the same epochs"),
+        ({"a": [[1.0], [1.0, 2.0]]}, r"gap_curves: 'a': expected numbers, as many in each"),
+        ({"a": ["x"]}, r"gap_curves: 'a': expected numbers"),
+        ({"a": [[1.0, 2.0], [None, 2.0]]}, r"all seeds or none have a point, not so .*\[0\]"),
     ],
 )
-def test_errors_of_gaps_are_named(runs: Any, more: dict[str, Any], message: str) -> None:
+def test_errors_of_gaps_are_named(runs: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        gap_curves(runs, **more)
+        gap_curves(runs)
 
 
 @pytest.mark.parametrize(

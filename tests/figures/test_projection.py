@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from kit.figures import project, project_epochs
+from kit.figures import project, project_epochs, projection
 
 Array = NDArray[np.float32]
 
@@ -89,12 +89,16 @@ def test_tsne_puts_clusters_apart() -> None:
     assert np.linalg.norm(centres[0] - centres[1]) > within
 
 
-def test_perplexity_never_exceeds_a_third_of_the_other_rows() -> None:
+def test_neighbours_are_never_more_than_a_third_of_the_other_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     rows = drifting(1, pairs=5)[0]  # ten rows: at most 3
-    np.testing.assert_array_equal(
-        project(rows, "tsne", perplexity=15), project(rows, "tsne", perplexity=3)
-    )
-    assert not np.array_equal(project(rows, "tsne", perplexity=2), project(rows, "tsne"))
+    maps = {}
+    for neighbours in (15.0, 3.0, 2.0):
+        monkeypatch.setattr(projection, "NEIGHBOURS", neighbours)
+        maps[neighbours] = project(rows, "tsne")
+    np.testing.assert_array_equal(maps[15.0], maps[3.0])
+    assert not np.array_equal(maps[2.0], maps[3.0])
     assert project(rows[:4], "tsne").shape == (4, 2)
 
 
@@ -125,8 +129,6 @@ def test_errors_are_named() -> None:
         project(rows[:3])
     with pytest.raises(ValueError, match=r"project: expected features .* got \(64,\)"):
         project(rows[0])
-    with pytest.raises(ValueError, match=r"project: perplexity must be positive, got 0"):
-        project(rows, "tsne", perplexity=0)
     with pytest.raises(ValueError, match=r"project: expected a finite initial map .* \(40, 2\)"):
         project(rows, initial=np.zeros((39, 2)))
     with pytest.raises(ValueError, match=r"project: expected a finite initial map"):

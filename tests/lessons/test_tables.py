@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import csv
 import dataclasses
 import math
+from importlib.resources import files
 
 import pytest
 
 from kit.lessons import tables as published
-from kit.lessons.tables import amid, itmeetsal
-from kit.lessons.tables.table import columns, rows
 
-ALL = [*itmeetsal.TABLES, *amid.TABLES]
+ITMEETSAL = [published.itmeetsal_table(number) for number in range(1, 7)]
+AMID = [published.amid_table(number) for number in range(1, 7)]
+ALL = [*ITMEETSAL, *AMID]
 I2T, T2I = "Flickr30K image-to-text", "Flickr30K text-to-image"
 
 
@@ -50,27 +52,27 @@ def test_names_of_rows_are_unique() -> None:
 @pytest.mark.parametrize(
     ("table", "keys", "column", "value"),
     [
-        (itmeetsal.TABLES[0], ("m-RNN [26]",), "MS-COCO text-to-image R@5 (%)", 42.2),
-        (itmeetsal.TABLES[0], ("Word2VisualVec [28]",), f"{T2I} R@1 (%)", None),
-        (itmeetsal.TABLES[0], ("Dual-path stage II [34]",), "MS-COCO image-to-text R@1 (%)", 65.6),
-        (itmeetsal.TABLES[0], ("Our ITMeetsAL", "ResNet-152"), f"{T2I} R@1 (%)", 43.5),
-        (itmeetsal.TABLES[1], ("MIA [37]",), "CUHK-PEDES text-to-image R@5 (%)", 70.7),
+        (ITMEETSAL[0], ("m-RNN [26]",), "MS-COCO text-to-image R@5 (%)", 42.2),
+        (ITMEETSAL[0], ("Word2VisualVec [28]",), f"{T2I} R@1 (%)", None),
+        (ITMEETSAL[0], ("Dual-path stage II [34]",), "MS-COCO image-to-text R@1 (%)", 65.6),
+        (ITMEETSAL[0], ("Our ITMeetsAL", "ResNet-152"), f"{T2I} R@1 (%)", 43.5),
+        (ITMEETSAL[1], ("MIA [37]",), "CUHK-PEDES text-to-image R@5 (%)", 70.7),
         (
-            itmeetsal.TABLES[1],
+            ITMEETSAL[1],
             ("ResNet-50", "Our ITMeetsAL"),
             "CUHK-PEDES text-to-image R@10 (%)",
             81.34,
         ),
-        (itmeetsal.TABLES[2], ("GMM+HGLMM [38]",), "Flickr8K image-to-text R@5 (%)", 59.3),
-        (itmeetsal.TABLES[3], ("Baseline3",), f"{I2T} mAP (%)", 25.2),
-        (itmeetsal.TABLES[4], ("τ = 6",), f"{T2I} R@10 (%)", 73.4),
-        (itmeetsal.TABLES[5], ("Method in Figure 7",), "CUHK-PEDES image-to-text R@10 (%)", 93.75),
-        (amid.TABLES[0], ("GMC [36]",), "ActivityNet top-1 accuracy (%)", 53.1),
-        (amid.TABLES[1], ("CRCD [51]",), "UCF51 video-to-video R@5 (%)", 75.2),
-        (amid.TABLES[2], ("AL-V", "CCL [9]"), "IEMOCAP WA (%)", 53.2),
-        (amid.TABLES[3], ("AMID with L_nce",), "UCF51 teacher top-1 accuracy (%)", 74.3),
-        (amid.TABLES[4], ("w/o warm-up",), "UCF51 top-1 accuracy (%)", 65.8),
-        (amid.TABLES[5], ("α_3", "0.9"), "UCF51 top-1 accuracy (%)", 73.7),
+        (ITMEETSAL[2], ("GMM+HGLMM [38]",), "Flickr8K image-to-text R@5 (%)", 59.3),
+        (ITMEETSAL[3], ("Baseline3",), f"{I2T} mAP (%)", 25.2),
+        (ITMEETSAL[4], ("τ = 6",), f"{T2I} R@10 (%)", 73.4),
+        (ITMEETSAL[5], ("Method in Figure 7",), "CUHK-PEDES image-to-text R@10 (%)", 93.75),
+        (AMID[0], ("GMC [36]",), "ActivityNet top-1 accuracy (%)", 53.1),
+        (AMID[1], ("CRCD [51]",), "UCF51 video-to-video R@5 (%)", 75.2),
+        (AMID[2], ("AL-V", "CCL [9]"), "IEMOCAP WA (%)", 53.2),
+        (AMID[3], ("AMID with L_nce",), "UCF51 teacher top-1 accuracy (%)", 74.3),
+        (AMID[4], ("w/o warm-up",), "UCF51 top-1 accuracy (%)", 65.8),
+        (AMID[5], ("α_3", "0.9"), "UCF51 top-1 accuracy (%)", 73.7),
     ],
 )
 def test_spot_values(
@@ -214,8 +216,20 @@ def test_unknown_table_row_and_column() -> None:
         table.rows[0]["R@1"]
 
 
-def test_a_line_of_wrong_length_is_refused() -> None:
-    names = columns("A", "to", "x y")
-    assert names == ("A to x (%)", "A to y (%)")
-    with pytest.raises(ValueError, match=r"rows: expected 1 keys and 2 numbers, got 'm \| 1.0'"):
-        rows(("Method",), names, "m | 1.0")
+@pytest.mark.parametrize("paper", ["itmeetsal", "amid"])
+def test_every_line_of_the_files_fills_its_tables_columns_and_no_other(paper: str) -> None:
+    text = files(published).joinpath(f"{paper}.csv").read_text(encoding="utf-8")
+    head, *lines = csv.reader(text.splitlines())
+    assert len(lines) == sum(len(t.rows) for t in (ITMEETSAL if paper == "itmeetsal" else AMID))
+    filled: dict[str, set[tuple[str, ...]]] = {}
+    for line in lines:
+        names = tuple(name for name, cell in zip(head, line, strict=True) if cell)
+        filled.setdefault(line[0], set()).add(names)
+    assert [*filled] == ["1", "2", "3", "4", "5", "6"]
+    assert all(len(names) == 1 for names in filled.values())
+
+
+def test_every_note_belongs_to_a_table_that_there_is() -> None:
+    text = files(published).joinpath("notes.csv").read_text(encoding="utf-8")
+    lines = [*csv.DictReader(text.splitlines())]
+    assert len(lines) == sum(1 + len(table.notes) for table in ALL)  # a title each

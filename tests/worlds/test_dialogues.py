@@ -298,7 +298,10 @@ def test_more_utterances_leave_the_first_of_each_session_as_they_were():
         ({"utterances": 4}, "dialogues: expected utterances to be at least 5, got 4"),
         ({"visual_clarity": -1}, "dialogues: expected visual_clarity between 0 and 10, got -1"),
         ({"acoustic_clarity": 11}, "dialogues: expected acoustic_clarity between 0 and 10, got 11"),
-        ({"textual_clarity": float("nan")}, "expected textual_clarity between 0 and 10, got nan"),
+        (
+            {"textual_clarity": float("nan")},
+            "expected textual_clarity between 0 and 10 and finite, got nan",
+        ),
         ({"speaker_effect": -0.5}, "dialogues: expected speaker_effect between 0 and 10, got -0.5"),
         ({"seed": -1}, "dialogues: expected seed to be at least 0, got -1"),
     ],

@@ -102,13 +102,14 @@ def test_chance_outside_stays_as_it_was(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    ("wrong", "got"), [({"pictures": 1}, "1 and 1"), ({"epochs": 0}, "33 and")]
+    ("wrong", "said"),
+    [
+        ({"pictures": 1}, "expected pictures to be at least 2, got 1"),
+        ({"epochs": 0}, "expected epochs to be at least 1, got 0"),
+    ],
 )
-def test_too_little_is_refused(tmp_path: Path, wrong: dict[str, int], got: str) -> None:
-    with pytest.raises(
-        ValueError,
-        match=rf"small_cnn_from_scenes: expected at least 2 pictures and 1 epoch, got {got}",
-    ):
+def test_too_little_is_refused(tmp_path: Path, wrong: dict[str, int], said: str) -> None:
+    with pytest.raises(ValueError, match=f"small_cnn_from_scenes: {said}"):
         make(tmp_path / "new", **wrong)
     assert not (tmp_path / "new").exists()
 

@@ -307,8 +307,8 @@ def test_one_dial_leaves_the_rest_as_it_was():
             {"shared": 0, "auxiliary_bits": 0},
             "at least one bit that is shared or the auxiliary's, .* got shared=0",
         ),
-        ({"noise": -0.1}, "BitWorld: expected noise of at least 0 and finite, got -0.1"),
-        ({"noise": float("nan")}, "BitWorld: expected noise of at least 0 and finite, got nan"),
+        ({"noise": -0.1}, "BitWorld: expected noise to be at least 0, got -0.1"),
+        ({"noise": float("nan")}, "BitWorld: expected noise to be at least 0 and finite, got nan"),
         ({"flips": 0.6}, "BitWorld: expected flips between 0 and 0.5, got 0.6"),
         ({"dim": 4, "auxiliary_bits": 3}, "dim to be at least the 5 bits of a vector, got 4"),
         ({"clips": 0}, "shared_bits: expected clips to be at least 1, got 0"),
@@ -322,16 +322,18 @@ def test_impossible_dials_are_refused(dials, message):
 
 
 def test_a_teacher_cannot_keep_what_is_not_there():
-    with pytest.raises(ValueError, match="expected shared between 0 and the 2 there are, got 3"):
+    with pytest.raises(ValueError, match="expected shared between 0 and 2, got 3"):
         BitWorld().teacher(shared=3)
-    with pytest.raises(ValueError, match=r"expected auxiliary_bits between 0 and the 2 .* got -1"):
+    with pytest.raises(ValueError, match=r"expected auxiliary_bits between 0 and 2, got -1"):
         BitWorld().teacher(auxiliary_bits=-1)
 
 
 def test_impossible_readings_are_refused():
-    with pytest.raises(ValueError, match=r"bit_information: expected noise of at least 0 .* inf"):
+    with pytest.raises(
+        ValueError, match=r"bit_information: expected noise to be at least 0 .* inf"
+    ):
         bit_information(noise=float("inf"))
-    with pytest.raises(ValueError, match="bit_information: expected other_noise of at least 0"):
+    with pytest.raises(ValueError, match="bit_information: expected other_noise to be at least 0"):
         bit_information(noise=0.0, other_noise=-1)
     with pytest.raises(ValueError, match=r"bit_information: expected flips between 0 and 0.5"):
         bit_information(noise=0.0, flips=-0.1)

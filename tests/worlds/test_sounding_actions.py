@@ -515,9 +515,12 @@ def test_relevance_is_given_for_all_or_by_name():
         ({"classes": 17}, "sounding_actions: expected classes between 2 and 16, got 17"),
         ({"held_out": 0.5}, "sounding_actions: expected held_out above 0 and below 0.5, got 0.5"),
         ({"held_out": 0}, "sounding_actions: expected held_out above 0 and below 0.5, got 0"),
-        ({"relevance": 1.5}, "expected relevance between 0 and 1, got 1.5 for 'bounce'"),
-        ({"relevance": {"bob": -1}}, "expected relevance between 0 and 1, got -1 for 'bob'"),
-        ({"relevance": {"bob": float("nan")}}, "expected relevance between 0 and 1, got nan"),
+        ({"relevance": 1.5}, "expected relevance of 'bounce' between 0 and 1, got 1.5"),
+        ({"relevance": {"bob": -1}}, "expected relevance of 'bob' between 0 and 1, got -1"),
+        (
+            {"relevance": {"bob": float("nan")}},
+            "expected relevance of 'bob' between 0 and 1 and finite, got nan",
+        ),
         (
             {"relevance": {"pour": 0, "hop": 0}},
             r"expected relevance of actions in use \(bounce, bob, spin\), got pour, hop",
@@ -529,7 +532,10 @@ def test_relevance_is_given_for_all_or_by_name():
         ({"sample_rate": 4000}, "sound_of: expected sample_rate between 8000 and 48000, got 4000"),
         ({"picture_noise": -0.1}, "draw_frames: expected noise between 0 and 1, got -0.1"),
         ({"occlusion": 1.1}, "draw_frames: expected occlusion between 0 and 1, got 1.1"),
-        ({"sound_noise": float("nan")}, "sound_of: expected noise between 0 and 1, got nan"),
+        (
+            {"sound_noise": float("nan")},
+            "sound_of: expected noise between 0 and 1 and finite, got nan",
+        ),
     ],
 )
 def test_impossible_dials_are_refused(dials, message):

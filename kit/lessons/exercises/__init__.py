@@ -5,14 +5,13 @@ and says at which one it goes wrong, what came out and which property that break
 whatever the function does, and it never shows how to write it. All numbers are float64.
 """
 
-from kit.lessons.exercises.amid_ablation import check_same_class_cosine
-from kit.lessons.exercises.amid_adversaries import check_adversarial_loss
-from kit.lessons.exercises.amid_classes import check_accuracy_by_class
-from kit.lessons.exercises.amid_information import (
+from kit.lessons.exercises.amid import (
+    check_accuracy_by_class,
     check_mutual_information,
     check_pair_probabilities,
+    check_same_class_cosine,
 )
-from kit.lessons.exercises.amid_training import check_warm_up_loss
+from kit.lessons.exercises.amid_training import check_adversarial_loss, check_warm_up_loss
 from kit.lessons.exercises.itmeetsal import (
     check_discriminator_loss,
     check_hardest_negative,

@@ -1,12 +1,10 @@
-"""Exercise of AMID's lesson on training: a learner's own loss of the warm-up."""
+"""Exercises of AMID's lessons on training: the loss of the warm-up, and of the two adversaries."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from math import log, nan, sqrt
 from typing import Any
-
-import torch
 
 from kit.lessons.exercises.feedback import Case, case, close, first_fault, gradients, tensor
 
@@ -31,29 +29,29 @@ def check_warm_up_loss(answer: Callable[..., object]) -> str:
     'not tried yet'
 
     """
-    cases = [_undecided(), _equal(), _apart(), _batch(), *_certain()]
+    cases = [*_first(), _apart(), _batch(), *_certain()]
     right = "right: both terms, also for certain answers, and what each sends to whom"
-    return first_fault(answer, cases) or _gradient_fault(answer) or right
+    return first_fault(answer, cases) or _warm_up_gradient(answer) or right
 
 
-def _undecided() -> Case:
-    mistakes = (
+def _first() -> list[Case]:
+    """Undecided answers, equal ones."""
+    one = (
         (log(2), "the two cross-entropies are added, and this is one of them, or their mean"),
         (-2 * log(2), "the sign is wrong: this loss is never negative"),
         (2.0, "this is in bits, and nats are asked for"),
     )
-    why = "two undecided answers are alike, and each pays ln 2 for the class"
-    return _of(2 * log(2), why, mistakes, [[0.0, 0.0]], [[0.0, 0.0]], [0])
-
-
-def _equal() -> Case:
-    alike = [[log(3), 0.0]]
-    mistakes = (
+    other = (
         (2 * log(4 / 3), "the label says which class is right, and here it is the second"),
         (-0.5, "these are probabilities, and their logarithm is asked for"),
     )
-    why = "equal answers are 0 apart, and each pays for the class that is right"
-    return _of(2 * log(4), why, mistakes, alike, alike, [1])
+    undecided = "two undecided answers are alike, and each pays ln 2 for the class"
+    equal = "equal answers are 0 apart, and each pays for the class that is right"
+    alike = [[log(3), 0.0]]
+    return [
+        case(2 * log(2), undecided, one, **_answers([[0.0, 0.0]], [[0.0, 0.0]], [0])),
+        case(2 * log(4), equal, other, **_answers(alike, alike, [1])),
+    ]
 
 
 def _apart() -> Case:
@@ -84,7 +82,7 @@ def _apart() -> Case:
         (_CLASSES + of_logits, "the mean is one of probabilities, and this is one of logits"),
     )
     why = "each answer's divergence from the mean of the two adds to it"
-    return _of(_CLASSES + _SHANNON, why, mistakes, [[log(3), 0.0]], [[0.0, 0.0]], [0])
+    return case(_CLASSES + _SHANNON, why, mistakes, **_answers([[log(3), 0.0]], [[0.0, 0.0]], [0]))
 
 
 def _batch() -> Case:
@@ -97,7 +95,7 @@ def _batch() -> Case:
     )
     why = "two samples should give the mean of what they give alone"
     ours, theirs = [[log(3), 0.0], [log(3), 0.0]], [[0.0, 0.0], [log(3), 0.0]]
-    return _of((one + other) / 2, why, mistakes, ours, theirs, [0, 1])
+    return case((one + other) / 2, why, mistakes, **_answers(ours, theirs, [0, 1]))
 
 
 def _certain() -> tuple[Case, Case]:
@@ -108,52 +106,135 @@ def _certain() -> tuple[Case, Case]:
     why = "a certain answer pays nothing for its class, and its divergence stays finite"
     wrong = "a certain mistake should pay its logit, whatever its size"
     return (
-        _of(log(2) + shannon, why, never, [[1e4, 0.0]], [[0.0, 0.0]], [0]),
-        _of(1e4 + log(2), wrong, overflow, [[1e4, 0.0]], [[0.0, 1e4]], [0]),
+        case(log(2) + shannon, why, never, **_answers([[1e4, 0.0]], [[0.0, 0.0]], [0])),
+        case(1e4 + log(2), wrong, overflow, **_answers([[1e4, 0.0]], [[0.0, 1e4]], [0])),
     )
 
 
-def _of(
-    expected: float,
-    why: str,
-    mistakes: Any,
-    student_logits: list[list[float]],
-    teacher_logits: list[list[float]],
-    labels: list[int],
-) -> Case:
-    return case(
-        expected,
-        why,
-        mistakes,
-        student_logits=tensor(student_logits).requires_grad_(),
-        teacher_logits=tensor(teacher_logits).requires_grad_(),
-        labels=torch.tensor(labels),
-    )
+def _answers(
+    student: list[list[float]], teacher: list[list[float]], labels: list[int]
+) -> dict[str, Any]:
+    logits = {"student_logits": student, "teacher_logits": teacher}
+    moved = {name: tensor(value).requires_grad_() for name, value in logits.items()}
+    return {**moved, "labels": labels}
 
 
-def _gradient_fault(answer: Callable[..., object]) -> str | None:
+def _warm_up_gradient(answer: Callable[..., object]) -> str | None:
     """Both answers move by both terms; the first logit's gradient is minus the second's."""
     inputs, *_ = _apart()
-    models = {"student": 0.75, "teacher": 0.5}
-    reached = gradients(answer, inputs, [inputs[f"{name}_logits"] for name in models])
+    moved = {name: inputs[name] for name in ("student_logits", "teacher_logits")}
+    reached = gradients(answer, inputs, moved, "and both are to move")
     if isinstance(reached, str):
         return reached
-    for (name, p), gradient in zip(models.items(), reached, strict=True):
-        if gradient is None or not gradient.any():
-            return (
-                f"the value is right, but no gradient reaches {name}_logits, and both are to move"
-            )
-        mean = 0.625
-        by_class = p - 1
+    for name, p, gradient in zip(moved, (0.75, 0.5), reached, strict=True):
+        mean, by_class = 0.625, p - 1
         by_divergence = 0.5 * p * (1 - p) * (log(p / mean) - log((1 - p) / (1 - mean)))
         if close(gradient[0, 0], tensor(by_class)):
             return (
-                f"the value is right, but the divergence sends no gradient to {name}_logits: the "
-                "two answers are to come towards each other, and the teacher learns along"
+                f"the value is right, but the divergence sends no gradient to {name}: the two "
+                "answers are to come towards each other, and the teacher learns along"
             )
         if not close(gradient[0, 0], tensor(by_class + by_divergence)):
             return (
-                f"the value is right, but its gradient at {name}_logits is not: "
+                f"the value is right, but its gradient at {name} is not: "
                 "a part of it is cut off from its inputs"
             )
     return None
+
+
+def check_adversarial_loss(answer: Callable[..., object]) -> str:
+    """Equation 12: both discriminators take the student for the teacher, D2 where it is asked.
+
+    Args:
+        answer: logits_1 (batch,) of D1 for the student's features, logits_2 (batch,) of D2, labels
+            (batch,), weights (2,), d -> a scalar in nats. Which samples have a classmate in the
+            batch is for the answer to find out.
+
+    Returns:
+        What to tell the learner.
+
+    >>> check_adversarial_loss(lambda logits_1, logits_2, labels, weights, d: ...)
+    'not tried yet'
+
+    """
+    cases = [_alone(), _pair(), _trio(), _certainly()]
+    right = "right: the value, also without a classmate and with large logits, and its gradient"
+    return first_fault(answer, cases) or _adversarial_gradient(answer) or right
+
+
+def _alone() -> Case:
+    """Two classes, so D2's term is absent; D1 gives 1/4 and 1/2."""
+    first, other = (log(4) + log(2)) / 2, (log(4 / 3) + log(2)) / 2  # of -ln D and -ln(1 - D)
+    mistakes = (
+        (nan, "nobody has a classmate here: the second term is absent, and a mean of none is nan"),
+        (
+            first / 4 + 0.375 * (log(2) + log(8 / 7)),
+            "nobody has a classmate here, so D2 is not asked",
+        ),
+        (-first / 4, "the sign is wrong, this loss is never negative"),
+        (first, "D1's term comes with its weight"),
+        (0.75 * first, "the two weights are exchanged"),
+        (first / 2, "D1's term is a mean over the batch, and this is a sum"),
+        (other / 4, "this is low where D1 says student, and the student wants to hear teacher"),
+        (-other / 4, "this is the saturating form, and Equation 12 has the other"),
+        (-0.375 / 4, "these are probabilities, and their logarithm is asked for"),
+    )
+    why = "D1 sees all of the batch, and the second term is absent"
+    inputs = _inputs([-log(3), 0.0], [0.0, log(7)], [0, 1], [0.25, 0.75], 2.0)
+    return case(first / 4, why, mistakes, **inputs)
+
+
+def _pair() -> Case:
+    """Two of three have a classmate; D1 is undecided, D2 gives 1/4, 1/2 and 7/8; d is not 2."""
+    first, asked, alone = log(2), log(4) + log(2), log(8 / 7)
+    expected = first / 4 + 0.75 * asked / 5
+    mistakes = (
+        (first / 4 + 0.75 * (asked + alone) / 5, "D2 is asked only of samples with a classmate"),
+        (first / 4 + 0.75 * alone / 5, "these are the samples without a classmate"),
+        (first / 4 + 0.75 * asked / 2, "D2's term is divided by d, not by how many it is asked of"),
+        (first / 4 + 0.75 * asked / 3, "D2's term is divided by d, not by the batch"),
+        (first / 4 + 0.75 * (asked + alone) / 3, "D2 has its own samples and its own divisor"),
+        (first / 4 + 0.75 * asked, "D2's term is divided by d"),
+        (first / 4 + 0.75 * 2 * asked / 5, "each sample counts once, not once a pair"),
+        (0.75 * first + asked / 20, "the two weights are exchanged"),
+        (first + asked / 5, "the terms come with their weights"),
+        (first / 4, "the second term is missing: two of these samples have a classmate"),
+        (first / 4 + 0.75 * log(4) / 5, "of two classmates both count"),
+        (first / 4 + 0.75 * log(2) / 5, "of two classmates both count"),
+    )
+    why = "D2 is asked of those whose class occurs more than once, and its sum divided by d"
+    inputs = _inputs([0.0] * 3, [-log(3), 0.0, log(7)], [7, 7, 3], [0.25, 0.75], 5.0)
+    return case(expected, why, mistakes, **inputs)
+
+
+def _trio() -> Case:
+    """A class of three, whose samples have two classmates each, and one of two, in no order."""
+    values = [log(4), log(2), log(4), log(8), log(2)]
+    expected = 0.5 * log(2) + 0.5 * sum(values) / 8
+    counted = "each sample counts once, however many classmates it has"
+    logits = [-log(3), 0.0, -log(3), -log(7), 0.0]
+    inputs = _inputs([0.0] * 5, logits, [2, 5, 2, 5, 2], [0.5, 0.5], 8.0)
+    return case(expected, counted, **inputs)
+
+
+def _certainly() -> Case:
+    """Both recognise the student beyond the range of a probability."""
+    why = "a recognised student should pay its logit, whatever its size"
+    mistakes = [(nan, "large logits overflow, where the true result is finite")]
+    inputs = _inputs([-1e4, -1e4], [-1e4, -1e4], [1, 1], [0.5, 0.5], 2.0)
+    return case(1e4, why, mistakes, **inputs)
+
+
+def _inputs(
+    logits_1: list[float], logits_2: list[float], labels: list[int], weights: list[float], d: float
+) -> dict[str, Any]:
+    logits = {"logits_1": logits_1, "logits_2": logits_2}
+    moved = {name: tensor(value).requires_grad_() for name, value in logits.items()}
+    return {**moved, "labels": labels, "weights": weights, "d": d}
+
+
+def _adversarial_gradient(answer: Callable[..., object]) -> str | None:
+    inputs, *_ = _pair()
+    moved = {name: inputs[name] for name in ("logits_1", "logits_2")}
+    reached = gradients(answer, inputs, moved, "and the student is to move")
+    return reached if isinstance(reached, str) else None

@@ -71,39 +71,64 @@ def _difference(
 def case(
     expected: Any, why: str, mistakes: Sequence[tuple[object, str]] = (), **inputs: Any
 ) -> Case:
-    """One case for `first_fault`: lists become float64 tensors, all else goes in as it is.
+    """One case for `first_fault`: lists become tensors, of whole numbers or else float64.
 
     Args:
         expected: What must come out, numbers.
         why: What the learner is told where what came out is none of the known mistakes.
         mistakes: What known mistakes give instead, and the sentence for each.
-        **inputs: What goes in, in the order of the learner's arguments.
+        **inputs: What goes in, in the order of the learner's arguments; all but lists as it is.
 
     Returns:
         The case.
 
     """
-    tensors = {name: tensor(v) if isinstance(v, list) else v for name, v in inputs.items()}
-    return tensors, tensor(expected), why, mistakes
+    given = dict(inputs)
+    for name, value in inputs.items():
+        if isinstance(value, list):
+            whole = torch.tensor(value)
+            given[name] = whole if whole.dtype == torch.int64 else tensor(value)
+    return given, tensor(expected), why, mistakes
 
 
 def gradients(
-    answer: Callable[..., object], inputs: Mapping[str, Any], sources: Sequence[Tensor]
-) -> tuple[Tensor | None, ...] | str:
+    answer: Callable[..., object],
+    inputs: Mapping[str, Any],
+    moved: Mapping[str, Tensor],
+    why: str,
+    still: Mapping[str, Tensor] | None = None,
+) -> list[Tensor] | str:
     """What an answer that gives the right value sends back into tensors that its inputs hold.
 
+    Args:
+        answer: The learner's function.
+        inputs: What goes in.
+        moved: By name, what a gradient must reach.
+        why: What the learner is told where none does.
+        still: By name, what no gradient may reach.
+
     Returns:
-        A gradient for each, None where none arrives; or a sentence, where it cannot be taken.
+        The gradient of each that is moved; or a sentence, where one is missing or too many.
 
     """
+    sources = {**moved, **(still or {})}
+    reached: Any = [None] * len(sources)
     try:
         with torch.enable_grad():
             loss: Any = answer(*inputs.values())
-            if not loss.requires_grad:
-                return (None,) * len(sources)
-            return torch.autograd.grad(loss, sources, allow_unused=True)
+            if loss.requires_grad:
+                reached = torch.autograd.grad(loss, [*sources.values()], allow_unused=True)
     except Exception as error:
         return f"the value is right, but its gradient cannot be taken: {told(error)}"
+    for name, gradient in zip(sources, reached, strict=True):
+        arrives = gradient is not None and bool(gradient.any())
+        if name in moved and not arrives:
+            return f"the value is right, but no gradient reaches {name}, {why}"
+        if name not in moved and arrives:
+            return (
+                f"the value is right, but a gradient reaches {name}: only {next(iter(moved))} moves"
+            )
+    return [*reached[: len(moved)]]
 
 
 def tensor(values: object) -> Tensor:

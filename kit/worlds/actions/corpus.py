@@ -26,6 +26,7 @@ from kit.data.splits import stratified_split
 from kit.worlds.actions.pictures import draw_frames
 from kit.worlds.actions.sounds import sound_of
 from kit.worlds.actions.world import ACTIONS, Event, timeline
+from kit.worlds.dials import check_dials, check_held_out
 
 __all__ = ["ACTIONS", "ActionClip", "Event", "make_clip", "sounding_actions"]
 
@@ -90,11 +91,8 @@ def make_clip(
         raise ValueError(
             f"make_clip: expected action to be one of {', '.join(known)}, got {action!r}"
         )
-    for name, whole in (("number", number), ("seed", seed)):
-        if whole < 0:
-            raise ValueError(f"make_clip: expected {name} to be at least 0, got {whole}")
-    if not 0 <= relevance <= 1:
-        raise ValueError(f"make_clip: expected relevance between 0 and 1, got {relevance}")
+    check_dials("make_clip", 0, number=number, seed=seed)
+    check_dials("make_clip", 0, 1, relevance=relevance)
 
     def stream(purpose: int) -> tuple[int, ...]:
         return (seed, purpose, ACTIONS.index(action), number)
@@ -172,14 +170,8 @@ def sounding_actions(
 
     """
     known = _classes("sounding_actions", classes)
-    if clips_per_class < 3:
-        raise ValueError(
-            f"sounding_actions: expected clips_per_class to be at least 3, got {clips_per_class}"
-        )
-    if not 0 < held_out < 0.5:
-        raise ValueError(
-            f"sounding_actions: expected held_out above 0 and below 0.5, got {held_out}"
-        )
+    check_dials("sounding_actions", 3, clips_per_class=clips_per_class)
+    check_held_out("sounding_actions", held_out)
     of_action = _relevance_of(relevance, known)
     made = [
         make_clip(
@@ -225,16 +217,10 @@ def _relevance_of(
             f"({', '.join(known)}), got {some(strangers)}"
         )
     for action, share in relevance.items():
-        if not 0 <= share <= 1:
-            raise ValueError(
-                f"sounding_actions: expected relevance between 0 and 1, got {share} for {action!r}"
-            )
+        check_dials("sounding_actions", 0, 1, **{f"relevance of {action!r}": share})
     return {action: relevance.get(action, 1.0) for action in known}
 
 
 def _classes(function: str, classes: int) -> tuple[str, ...]:
-    if not 2 <= classes <= len(ACTIONS):
-        raise ValueError(
-            f"{function}: expected classes between 2 and {len(ACTIONS)}, got {classes}"
-        )
+    check_dials(function, 2, len(ACTIONS), classes=classes)
     return ACTIONS[:classes]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from kit.worlds.actions.world import STEPS_PER_SECOND, Mover, Timeline
+from kit.worlds.dials import check_dials
 
 Colour = tuple[int, int, int]
 Outline = NDArray[np.float64]
@@ -65,14 +66,9 @@ def draw_frames(
         ValueError: a number out of range.
 
     """
-    for name, number, low, high in (
-        ("frames", frames, 2, 64),
-        ("size", size, 16, 256),
-        ("noise", noise, 0, 1),
-        ("occlusion", occlusion, 0, 1),
-    ):
-        if not low <= number <= high:
-            raise ValueError(f"draw_frames: expected {name} between {low} and {high}, got {number}")
+    check_dials("draw_frames", 2, 64, frames=frames)
+    check_dials("draw_frames", 16, 256, size=size)
+    check_dials("draw_frames", 0, 1, noise=noise, occlusion=occlusion)
     rng = np.random.default_rng(seed)
     stage, outlines, dresses = _costumes(timeline.floor, size * _OVERSAMPLE, rng)
     steps = ((np.arange(frames) + 0.5) * timeline.seconds / frames * STEPS_PER_SECOND).astype(int)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kit.worlds.actions.world import STEPS_PER_SECOND, Rush, Strike, Timeline, Tone, Values
+from kit.worlds.dials import check_dials
 
 # The second partial of a bar that is struck, which makes a note sound like a thing.
 _BAR_PARTIAL = 2.76
@@ -38,12 +39,8 @@ def sound_of(
         ValueError: sample_rate or noise out of range.
 
     """
-    if not 8000 <= sample_rate <= 48000:
-        raise ValueError(
-            f"sound_of: expected sample_rate between 8000 and 48000, got {sample_rate}"
-        )
-    if not 0 <= noise <= 1:
-        raise ValueError(f"sound_of: expected noise between 0 and 1, got {noise}")
+    check_dials("sound_of", 8000, 48000, sample_rate=sample_rate)
+    check_dials("sound_of", 0, 1, noise=noise)
     rng = np.random.default_rng(seed)
     pitch, loudest = 2 ** rng.uniform(-0.75, 0.75), 0.9 * 9 ** -rng.random()
     played = np.zeros(round(timeline.seconds * sample_rate))

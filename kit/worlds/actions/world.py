@@ -14,6 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kit.worlds.dials import check_dials
+
 Values = NDArray[np.float64]
 
 # Steps a second of what changes continuously: 2.5 ms is finer than any frame and any beat.
@@ -120,8 +122,7 @@ def timeline(action: str, *, seconds: float = 1.0, seed: int | tuple[int, ...] =
         raise ValueError(
             f"timeline: expected action to be one of {', '.join(ACTIONS)}, got {action!r}"
         )
-    if not 0.5 <= seconds <= 10:
-        raise ValueError(f"timeline: expected seconds between 0.5 and 10, got {seconds}")
+    check_dials("timeline", 0.5, 10, seconds=seconds)
     stage = _Stage(seconds, np.random.default_rng(seed))
     _PERFORM[action](stage)
     events = sorted(event for event in stage.events if 0 <= event.seconds < seconds)
@@ -280,11 +281,8 @@ def _crossing(stage: _Stage) -> tuple[Values, float, Values]:
 
 def _meeting(stage: _Stage) -> tuple[float, float, float, list[tuple[int, float, float]]]:
     """Two things on one line: when they meet and where; side, speed and radius of each."""
-    when, x, y = (
-        stage.seconds * stage.some(0.35, 0.65),
-        stage.some(0.42, 0.58),
-        stage.some(0.3, 0.6),
-    )
+    when = stage.seconds * stage.some(0.35, 0.65)
+    x, y = stage.some(0.42, 0.58), stage.some(0.3, 0.6)
     pair = [
         (side, stage.some(0.45, 0.75) / stage.seconds, stage.some(0.09, 0.13)) for side in (-1, 1)
     ]

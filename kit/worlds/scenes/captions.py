@@ -9,6 +9,7 @@ from itertools import permutations
 
 import numpy as np
 
+from kit.worlds.dials import check_dials
 from kit.worlds.scenes.world import Scene, Thing, relations
 
 _NUMBERS = {1: "one", 2: "two", 3: "three"}
@@ -99,10 +100,8 @@ def describe(
     'On squared paper there is something red.'
 
     """
-    if captions < 1:
-        raise ValueError(f"describe: expected captions to be at least 1, got {captions}")
-    if not 0 <= told <= 1:
-        raise ValueError(f"describe: expected told to be a probability, 0 to 1, got {told}")
+    check_dials("describe", 1, captions=captions)
+    check_dials("describe", 0, 1, told=told)
     speaker = _Speaker(np.random.default_rng(seed), told)
     said = [_PARTS[index % len(_PARTS)](scene, speaker) for index in range(captions)]
     return tuple(caption[0].upper() + caption[1:] + "." for caption in said)

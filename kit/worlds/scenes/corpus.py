@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kit.data.pairs import CaptionedImages, Corpus
+from kit.worlds.dials import check_dials, check_held_out
 from kit.worlds.scenes.captions import describe
 from kit.worlds.scenes.pictures import draw
 from kit.worlds.scenes.world import Scene, near_duplicate, random_scene
@@ -86,15 +87,9 @@ def scenes(
         ValueError: a dial outside its range, or too few images for three splits.
 
     """
-    if captions_per_image < 1:
-        raise ValueError(
-            f"scenes: expected captions_per_image to be at least 1, got {captions_per_image}"
-        )
-    for name, share in (("told", told), ("noise", noise), ("near_duplicates", near_duplicates)):
-        if not 0 <= share <= 1:
-            raise ValueError(f"scenes: expected {name} between 0 and 1, got {share}")
-    if seed < 0:
-        raise ValueError(f"scenes: expected seed to be at least 0, got {seed}")
+    check_dials("scenes", 1, captions_per_image=captions_per_image)
+    check_dials("scenes", 0, 1, told=told, noise=noise, near_duplicates=near_duplicates)
+    check_dials("scenes", 0, seed=seed)
     counts = _labels_per_split(images, images_per_label, held_out)
 
     def say(scene: Scene, number: int) -> tuple[str, ...]:
@@ -120,8 +115,7 @@ def _labels_per_split(images: int, images_per_label: int, held_out: float) -> di
             "scenes: expected images_per_label to be at least 1 and to divide images, "
             f"got images_per_label={images_per_label} and images={images}"
         )
-    if not 0 < held_out < 0.5:
-        raise ValueError(f"scenes: expected held_out above 0 and below 0.5, got {held_out}")
+    check_held_out("scenes", held_out)
     labels = images // images_per_label
     held = max(1, round(labels * held_out))
     if labels <= 2 * held:

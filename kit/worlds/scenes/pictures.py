@@ -7,6 +7,7 @@ from math import cos, pi, sin
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
+from kit.worlds.dials import check_dials
 from kit.worlds.scenes.world import PLACES, RADIUS, Scene, Thing
 
 Point = tuple[float, float]
@@ -100,10 +101,8 @@ def draw(
         ValueError: size or noise out of range.
 
     """
-    if not 32 <= size <= 512:
-        raise ValueError(f"draw: expected size between 32 and 512 pixels, got {size}")
-    if not 0 <= noise <= 1:
-        raise ValueError(f"draw: expected noise between 0 and 1 of full brightness, got {noise}")
+    check_dials("draw", 32, 512, size=size)
+    check_dials("draw", 0, 1, noise=noise)
     rng = np.random.default_rng(seed)
     width = size * _OVERSAMPLE
     canvas = Image.new("RGB", (width, width), _GROUND[scene.background])

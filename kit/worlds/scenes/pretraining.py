@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from kit.encoders.image import BACKBONES
 from kit.files import atomic
+from kit.worlds.dials import check_dials
 from kit.worlds.scenes.pictures import draw
 from kit.worlds.scenes.world import BACKGROUNDS, CHOICES, PLACES, Scene, random_scene
 
@@ -45,11 +46,8 @@ def small_cnn_from_scenes(
         ValueError: too few pictures or epochs.
 
     """
-    if pictures < 2 or epochs < 1:
-        raise ValueError(
-            "small_cnn_from_scenes: expected at least 2 pictures and 1 epoch, "
-            f"got {pictures} and {epochs}"
-        )
+    check_dials("small_cnn_from_scenes", 2, pictures=pictures)
+    check_dials("small_cnn_from_scenes", 1, epochs=epochs)
     named = f"small_cnn_{pictures}_pictures_{epochs}_epochs_seed_{seed}.safetensors"
     path = Path(folder) / named
     if path.exists():
