@@ -61,7 +61,9 @@ def test_failed_notebook_is_said_and_the_other_goes_on(report_with_failure: Ran)
 def test_no_half_files_are_left(report_with_failure: Ran) -> None:
     folder = report_with_failure.folder
     files = sorted(
-        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != "lock"
     )
     pages = [
         f"pages/{key}.{kind}"

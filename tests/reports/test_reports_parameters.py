@@ -108,11 +108,12 @@ def test_parameters_cell_with_anything_else_is_refused(source: str, message: str
 
 
 def test_what_is_no_notebook_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"missing\.ipynb is not a file"):
+    with pytest.raises(ValueError, match=r"missing\.ipynb is not a notebook to be read: .*No such file"):
         read_notebook(tmp_path / "missing.ipynb")
-    (tmp_path / "text.ipynb").write_text("no json")
-    with pytest.raises(ValueError, match=r"text\.ipynb is not a notebook"):
-        read_notebook(tmp_path / "text.ipynb")
+    for text in ("no json", "{}", "[]", "\N{BYTE ORDER MARK}{}"):
+        (tmp_path / "text.ipynb").write_text(text)
+        with pytest.raises(ValueError, match=r"text\.ipynb is not a notebook"):
+            read_notebook(tmp_path / "text.ipynb")
     plain = write_notebook(tmp_path / "plain.ipynb")
     plain.write_text(plain.read_text().replace('"parameters"\n', '"other"\n'))
     with pytest.raises(ValueError, match=r"plain\.ipynb: expected one cell tagged.*found 0"):
