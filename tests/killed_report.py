@@ -25,7 +25,7 @@ from report_notebooks import write_notebook
 
 from kit.files import read_json
 
-SECONDS = 60  # after which something counts as stuck
+SECONDS = 600  # after which something counts as stuck
 BEGIN = """import multiprocessing, time
 from pathlib import Path
 from kit.files import locked, read_json, write_json

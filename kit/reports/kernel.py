@@ -14,14 +14,9 @@ from traitlets import default
 # before the first question for a child. Here a read ends the moment nobody can write any more,
 # and what the kernel has started (loader processes, say) ends with it.
 LAUNCH = """import os, runpy, signal, threading
-
-def end_with_worker():
-    os.read({descriptor}, 1)
-    os.killpg(0, signal.SIGKILL)
-
+end_with_worker = lambda: (os.read({descriptor}, 1), os.killpg(0, signal.SIGKILL))
 threading.Thread(target=end_with_worker, daemon=True).start()
-runpy.run_module("ipykernel_launcher", run_name="__main__", alter_sys=True)
-"""
+runpy.run_module("ipykernel_launcher", run_name="__main__", alter_sys=True)"""
 
 
 class SameInterpreter(AsyncKernelManager):

@@ -41,14 +41,10 @@ def find_notebooks() -> list[Path]:
     folders = [Path(__file__).resolve().parents[2] / "notebooks", Path.cwd() / "notebooks"]
     for folder in folders:
         found = sorted((path.relative_to(folder) for path in folder.rglob("*.ipynb")), key=_place)
-        if shown := [folder / path for path in found if not _hidden(path)]:
+        if shown := [folder / p for p in found if not any(n.startswith(".") for n in p.parts)]:
             return shown
     looked = " or ".join(str(folder) for folder in folders)
     raise ValueError(f"kit report: expected notebooks in {looked}, found none; name the notebooks")
-
-
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
 
 
 def _place(path: Path) -> tuple[bool, bool, str]:

@@ -251,7 +251,8 @@ def _open(report: Report, again: bool) -> dict[str, dict[str, Any]]:
 
 def _check_settings(report: Report, manifest: Any) -> None:
     file = report.folder / "report.json"
-    if not isinstance(manifest, dict) or manifest.get("made_by") != "kit report":
+    ours = isinstance(manifest, dict) and manifest.get("made_by") == "kit report"
+    if not ours or "settings" not in manifest:
         raise ValueError(f"kit report: {file} was not written by kit report")
     there, asked = _facts(manifest["settings"]), _facts(report.settings)
     differing = [name for name in sorted({*there, *asked}) if there.get(name) != asked.get(name)]
