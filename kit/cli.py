@@ -5,9 +5,18 @@ from __future__ import annotations
 import multiprocessing
 import signal
 from pathlib import Path
-from typing import Any
 
 import click
+
+PATH = click.Path(path_type=Path)
+SCALES = click.Choice(["smoke", "quick", "paper"])
+HELP = {
+    "p": "A parameter of every notebook in the report; stronger than the file and the scale.",
+    "parameters": "A YAML file of parameter names and values, for every notebook in the report.",
+    "scale": "How much is computed: notebooks/parameters/SCALE.yaml.",
+    "out": "The report's folder; an unfinished report there is continued. "
+    "Default: a new dated folder in reports/.",
+}
 
 
 @click.group()
@@ -32,37 +41,11 @@ def _pairs(
 
 
 @main.command()
-@click.argument("notebooks", nargs=-1, type=click.Path(path_type=Path))
-@click.option(
-    "-p",
-    "values",
-    multiple=True,
-    metavar="NAME=VALUE",
-    callback=_pairs,
-    help="A parameter of every notebook in the report; stronger than the file and the scale.",
-)
-@click.option(
-    "--parameters",
-    "file",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="A YAML file of parameter names and values, for every notebook in the report.",
-)
-@click.option(
-    "--scale",
-    type=click.Choice(["smoke", "quick", "paper"]),
-    default="quick",
-    show_default=True,
-    help="How much is computed: notebooks/parameters/SCALE.yaml.",
-)
-@click.option(
-    "--out",
-    "folder",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="The report's folder; an unfinished report there is continued. "
-    "Default: a new dated folder in reports/.",
-)
+@click.argument("notebooks", nargs=-1, type=PATH)
+@click.option("-p", "values", multiple=True, metavar="NAME=VALUE", callback=_pairs, help=HELP["p"])
+@click.option("--parameters", "file", type=PATH, metavar="FILE", help=HELP["parameters"])
+@click.option("--scale", type=SCALES, default="quick", show_default=True, help=HELP["scale"])
+@click.option("--out", "folder", type=PATH, metavar="DIR", help=HELP["out"])
 @click.option("--again", is_flag=True, help="Run all notebooks of the report in DIR anew.")
 def report(
     notebooks: tuple[Path, ...],
@@ -75,7 +58,7 @@ def report(
     """Run NOTEBOOKS (default: all) and write a report that opens offline.
 
     The last line printed is the path of its index.html. Ends with 1 if a notebook failed, with 2
-    if the report was refused before anything ran.
+    if the report was refused before anything ran, or its folder cannot be written.
     """
     from kit import reports
 
@@ -88,9 +71,14 @@ def report(
             given=(reports.read_mapping(file) if file else {}) | values,
         )
         summary = reports.make_report(plan, again=again)
-    except ValueError as error:
+    except OSError as error:
+        raise Refusal(f"kit report: {error.filename}: {error.strerror}") from error
+    except (ValueError, RuntimeError) as error:
         raise Refusal(str(error)) from error
-    failed = _say_failures(summary)
+    failed = {n: o["error"] for n, o in summary["notebooks"].items() if o["state"] == "failed"}
+    for name, stopped in failed.items():
+        where = "" if stopped["cell"] is None else f" in cell {stopped['cell']}"
+        click.echo(f"{name} failed{where}: {stopped['name']}: {stopped['message']}", err=True)
     click.echo(plan.folder / "index.html")
     raise SystemExit(1 if failed else 0)
 
@@ -100,13 +88,3 @@ def _end(number: int, _: object) -> None:
     for worker in multiprocessing.active_children():
         worker.terminate()
     raise SystemExit(128 + number)
-
-
-def _say_failures(summary: dict[str, Any]) -> bool:
-    failed = {
-        name: o["error"] for name, o in summary["notebooks"].items() if o["state"] == "failed"
-    }
-    for name, error in failed.items():
-        where = "" if error["cell"] is None else f" in cell {error['cell']}"
-        click.echo(f"{name} failed{where}: {error['name']}: {error['message']}", err=True)
-    return bool(failed)

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from report_notebooks import write_notebook
 
 from kit.cli import main
+from kit.files import locked
 
 
 def report(*arguments: object) -> Any:
@@ -81,9 +82,10 @@ def test_sigterm_ends_the_kernels_too(tmp_path: Path) -> None:
     kernel = Path(f"/proc/{mark.read_text()}")
     assert kernel.exists()
     running.terminate()
-    running.communicate(timeout=30)
+    running.communicate(timeout=300)
     assert running.returncode == 128 + signal.SIGTERM
     wait_for(lambda: not kernel.exists())
+    assert not list(tmp_path.rglob("*.part*"))
 
 
 def wait_for(happened: Callable[[], bool], seconds: float = 60) -> None:
@@ -102,6 +104,44 @@ def test_refusal_ends_with_two_and_runs_nothing(tmp_path: Path, asked: dict[str,
     assert not (tmp_path / "r").exists()
     missing = report(notebook, "--parameters", tmp_path / "no.yaml", "--out", tmp_path / "r")
     assert (missing.exit_code, "cannot read" in missing.stderr) == (2, True)
+
+
+def test_odd_files_and_places_are_refused_in_words(tmp_path: Path) -> None:
+    notebook = write_notebook(tmp_path / "a.ipynb")
+    circle, file = tmp_path / "circle", tmp_path / "file"
+    circle.symlink_to(circle)
+    file.write_bytes("seed: ä".encode("latin-1"))
+    for name, text in (("object", "{}"), ("list", "[]")):
+        (tmp_path / f"{name}.ipynb").write_text(text)
+    out = ("--out", tmp_path / "r")
+    for arguments, named in (
+        ((tmp_path / "object.ipynb", *out), "object.ipynb"),
+        ((tmp_path / "list.ipynb", *out), "list.ipynb"),
+        ((circle, *out), circle),
+        ((tmp_path, *out), tmp_path),
+        ((notebook, "--parameters", circle, *out), circle),
+        ((notebook, "--parameters", file, *out), file),
+        ((notebook, "--out", circle), circle),
+        ((notebook, "--out", file), file),
+        ((notebook, "--out", file / "inner"), file),
+        ((notebook, "--out", "/proc/kit/report"), "/proc/kit"),
+    ):
+        done = report(*arguments)
+        assert done.exit_code == 2, (arguments, done.output, done.exception)
+        assert str(named) in done.stderr
+        assert "Traceback" not in done.stderr
+    assert not (tmp_path / "r").exists()
+
+
+def test_damaged_report_and_a_folder_in_use_are_refused(tmp_path: Path) -> None:
+    notebook, folder = write_notebook(tmp_path / "a.ipynb"), tmp_path / "r"
+    with locked("another", folder):
+        done = report(notebook, "--out", folder)
+    assert (done.exit_code, "r is being written by another" in done.stderr) == (2, True)
+    for text in ("{", "[]", "{}", '{"made_by": "kit report"}'):
+        (folder / "report.json").write_text(text)
+        done = report(notebook, "--out", folder)
+        assert (done.exit_code, type(done.exception)) == (2, SystemExit), done.exception
 
 
 @pytest.mark.parametrize("text", ["seed", "=1", "my-name=3", "a b=1"])

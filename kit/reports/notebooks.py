@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 KINDS = (bool, int, float, str, list)
 
 
@@ -38,18 +40,14 @@ def find_notebooks() -> list[Path]:
     """
     folders = [Path(__file__).resolve().parents[2] / "notebooks", Path.cwd() / "notebooks"]
     for folder in folders:
-        found = [path for path in folder.rglob("*.ipynb") if not _hidden(path, folder)]
-        if found:
-            return sorted(found, key=lambda path: _reading_order(path.relative_to(folder)))
+        found = sorted((path.relative_to(folder) for path in folder.rglob("*.ipynb")), key=_place)
+        if shown := [folder / p for p in found if not any(n.startswith(".") for n in p.parts)]:
+            return shown
     looked = " or ".join(str(folder) for folder in folders)
     raise ValueError(f"kit report: expected notebooks in {looked}, found none; name the notebooks")
 
 
-def _hidden(path: Path, folder: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(folder).parts)
-
-
-def _reading_order(path: Path) -> tuple[bool, bool, str]:
+def _place(path: Path) -> tuple[bool, bool, str]:
     return path.stem != "start_here", len(path.parts) == 1, path.as_posix()
 
 
@@ -67,23 +65,21 @@ def read_notebook(path: Path) -> Notebook:
     """
     import nbformat
 
-    path = path.resolve()
-    if not path.is_file():
-        raise ValueError(f"kit report: {path} is not a file; expected a notebook (.ipynb)")
-    content = path.read_bytes()
     try:
-        notebook = nbformat.reads(content.decode("utf-8"), as_version=4)  # type: ignore[no-untyped-call]
-    except (nbformat.reader.NotJSONError, UnicodeDecodeError) as error:
-        raise ValueError(f"kit report: {path} is not a notebook: {error}") from error
+        path = path.resolve(strict=True)
+        content = path.read_bytes()
+        cells = nbformat.reads(content.decode("utf-8"), as_version=4).cells  # type: ignore[no-untyped-call]
+    except Exception as error:  # of links in a circle a RuntimeError, of "[]" an AttributeError
+        raise ValueError(f"kit report: {path} is not a notebook to be read: {error}") from error
     name = path.relative_to(notebooks_folder(path)).as_posix()
-    cells = [c.source for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
-    if len(cells) != 1:
+    sources = [c.source for c in cells if "parameters" in c.metadata.get("tags", [])]
+    if len(sources) != 1:
         raise ValueError(
-            f"kit report: {name}: expected one cell tagged 'parameters', found {len(cells)}"
+            f"kit report: {name}: expected one cell tagged 'parameters', found {len(sources)}"
         )
-    title = _first_heading([c.source for c in notebook.cells if c.cell_type == "markdown"])
+    title = _first_heading([c.source for c in cells if c.cell_type == "markdown"])
     digest = hashlib.sha256(content).hexdigest()[:16]
-    return Notebook(path, name, title or path.stem, parameter_defaults(cells[0], name), digest)
+    return Notebook(path, name, title or path.stem, parameter_defaults(sources[0], name), digest)
 
 
 def parameter_defaults(source: str, name: str) -> dict[str, Any]:
@@ -115,26 +111,30 @@ def _first_heading(texts: list[str]) -> str | None:
     return next((line.lstrip("# ").rstrip() for line in lines if line.startswith("#")), None)
 
 
-def scale_parameters(path: Path, scale: str) -> dict[str, Any]:
-    """What `parameters/SCALE.yaml` beside the notebooks says for one; {} where it is silent.
+def scale_parameters(path: Path, scale: str) -> tuple[dict[str, Any], float | None]:
+    """What `parameters/SCALE.yaml` beside the notebooks says for one: values, and minutes it takes.
 
-    A notebook that belongs to no notebooks folder has no scale: it runs with its own defaults.
+    ({}, None) where it is silent. A notebook that belongs to no notebooks folder has no scale: it
+    runs with its own defaults.
 
     Raises:
         ValueError: the file is missing, or speaks of a notebook that does not exist.
     """
-    folder = notebooks_folder(path.resolve())
+    folder = notebooks_folder(path)
     if not (folder / "parameters").is_dir():
-        return {}
+        return {}, None
     file = folder / "parameters" / f"{scale}.yaml"
     by_notebook = read_mapping(file)
-    for name, values in by_notebook.items():
-        if not (folder / name).is_file() or not isinstance(values, dict | None):
-            raise ValueError(
-                f"kit report: {file}: expected notebook: {{parameter: value}}, with a notebook of "
-                f"{folder}; got {name!r}: {values!r}"
-            )
-    return dict(by_notebook.get(path.resolve().relative_to(folder).as_posix()) or {})
+    minutes = by_notebook.pop("minutes", None) or {}
+    for part, kind in ((by_notebook, dict | None), (minutes, int | float)):
+        for name, values in part.items():
+            if not (folder / name).is_file() or not isinstance(values, kind):
+                raise ValueError(
+                    f"kit report: {file}: expected notebook: {{parameter: value}}, or a number "
+                    f"among minutes, with a notebook of {folder}; got {name!r}: {values!r}"
+                )
+    name = path.relative_to(folder).as_posix()
+    return dict(by_notebook.get(name) or {}), minutes.get(name)
 
 
 def read_mapping(file: Path) -> dict[str, Any]:
@@ -143,17 +143,29 @@ def read_mapping(file: Path) -> dict[str, Any]:
     Raises:
         ValueError: it is missing, not YAML, or not a mapping.
     """
-    import yaml
-
     try:
-        mapping = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+        mapping = plain_yaml(file.read_bytes())
+    except (OSError, ValueError) as error:
         raise ValueError(f"kit report: cannot read {file}: {error}") from error
     if mapping is None:
         return {}
     if not isinstance(mapping, dict) or not all(isinstance(name, str) for name in mapping):
         raise ValueError(f"kit report: {file}: expected a mapping of names to values")
     return mapping
+
+
+def plain_yaml(text: bytes | str) -> Any:
+    """What a YAML text says; without aliases, which could contain themselves.
+
+    Raises:
+        ValueError: it is not YAML, holds an alias, or is nested beyond Python's depth.
+    """
+    try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+            raise ValueError("aliases (*name) are not taken")
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(str(error)) from error
 
 
 def new_folder(parent: Path) -> Path:

@@ -93,11 +93,7 @@ def for_reading(executed: Any) -> Any:
         if FIGURE in data:
             figure = data[FIGURE]
             drawn = plotly.io.to_html(
-                {
-                    "data": figure["data"],
-                    "layout": figure["layout"],
-                    "frames": figure.get("frames", []),
-                },
+                {part: figure.get(part, []) for part in ("data", "layout", "frames")},
                 config=figure.get("config", {}) | FIGURE_CONFIG,
                 include_plotlyjs=False,
                 include_mathjax=False,

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from kit.reports.notebooks import Notebook
+from kit.reports.notebooks import KINDS, Notebook, plain_yaml
 
 
 def checked_parameters(notebook: Notebook, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -29,13 +29,12 @@ def checked_parameters(notebook: Notebook, given: Mapping[str, Any]) -> dict[str
     """
     values, refused = {}, []
     for name, value in given.items():
-        if name not in notebook.defaults:
-            refused.append(_unknown(notebook, name))
-            continue
-        default = notebook.defaults[name]
         try:
-            values[name] = as_type(value, default)
+            values[name] = as_type(value, notebook.defaults[name])
+        except KeyError:
+            refused.append(_unknown(notebook, name))
         except ValueError:
+            default = notebook.defaults[name]
             refused.append(
                 f"kit report: {notebook.name}: parameter {name} must be {described(default)} "
                 f"(default {default!r}), got {value!r}"
@@ -78,10 +77,8 @@ def as_type(value: Any, default: Any) -> Any:
     kind = type(default)
     if kind is list:
         return _as_list(value, default)
-    if kind is bool:
-        words = {"true": True, "false": False}
-        if isinstance(value, str) and value.lower() in words:
-            return words[value.lower()]
+    if kind is bool and isinstance(value, str):
+        value = {"true": True, "false": False}.get(value.lower())
     elif kind in (int, float) and isinstance(value, str):
         value = kind(value)
     elif kind is float and type(value) is int:
@@ -93,13 +90,9 @@ def as_type(value: Any, default: Any) -> Any:
 
 
 def _as_list(value: Any, default: list[Any]) -> list[Any]:
-    import yaml
-
     if isinstance(value, str):
-        try:
-            value = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise ValueError(f"as_type: expected a list, got {value!r}") from error
-    if not isinstance(value, list):
-        raise ValueError(f"as_type: expected a list, got {value!r}")
+        value = plain_yaml(value)
+    plain = default or all(type(element) in KINDS[:-1] for element in value or ())
+    if not isinstance(value, list) or not plain:
+        raise ValueError(f"as_type: expected a list of plain values, got {value!r}")
     return [as_type(element, default[0]) for element in value] if default else value

@@ -4,29 +4,32 @@ report.json    marks the folder as a report, with the settings it was made with
 summary.json   per notebook: state, seconds, parameters, error, results
 index.html     the same to look at
 pages/         each executed notebook as .html and .ipynb, plotly.js once beside them
-runs/          what the notebooks wrote: the parameter `out` of each points to its folder here
+runs/          what the notebooks wrote: the parameter `out` of each points to its folder here;
+               runs/shared is for what several need, KIT_SHARED in a kernel's environment names it
+lock           held while the report is made
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
+import math
 import multiprocessing
 import os
 import shutil
 import sys
-from collections import deque
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing.connection import wait as wait_for_end
 from pathlib import Path
 from typing import Any
 
-from kit.files import read_json, write_json
+from kit.files import locked, read_json, write_json
 from kit.reports.notebooks import read_notebook, scale_parameters
 from kit.reports.pages import duration, write_index_page, write_plotly
 from kit.reports.parameters import checked_parameters
-from kit.reports.run import Job, run_notebook
+from kit.reports.run import Job, outcome_of, run_notebook, without_cell
 
 CLAIMS = {
     "smoke": "does every cell run? No number means anything",
@@ -74,13 +77,13 @@ def plan_report(
     jobs, asked, refused = [], {}, []
     for notebook in contents:
         try:
-            values = scale_parameters(notebook.path, scale) | dict(given)
-            asked[notebook.name] = values = checked_parameters(notebook, values)
+            values, minutes = scale_parameters(notebook.path, scale)
+            asked[notebook.name] = values = checked_parameters(notebook, values | dict(given))
         except ValueError as error:
             refused += [line for line in str(error).splitlines() if line not in refused]
             continue
         values = {"out": str(folder / "runs" / notebook.key)} | values
-        jobs.append(Job(notebook, values, folder, contents))
+        jobs.append(Job(notebook, values, folder, contents, minutes))
     if refused:
         raise ValueError("\n".join(refused))
     return Report(folder, scale, tuple(jobs), {"scale": scale, "notebooks": asked})
@@ -100,58 +103,100 @@ def make_report(
         again: run all of them anew; what they wrote into the report's `runs/` is deleted first.
         executor: where they run; by default processes here, with the cores shared out among them.
             Another one needs this folder and this package where its workers are.
-        at_once: how many run at a time; by default two where there are two cores.
+        at_once: how many run at a time; by default as many as there are cores, four at most.
 
     Returns:
         The content of summary.json.
 
     Raises:
         ValueError: the folder is finished, of other settings, or not a report.
+        RuntimeError: another process makes a report there.
     """
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    outcomes = _open(report, again)
-    todo = [job for job in report.jobs if outcomes[job.notebook.name]["state"] != "finished"]
-    at_once = min(at_once or min(2, cores), max(len(todo), 1))
-    summary = _write(report, outcomes)
-    pool = executor or _processes(at_once, max(1, cores // at_once))
-    try:
-        for job, outcome in _run(todo, pool, at_once):
-            outcomes[job.notebook.name] = outcome
-            summary = _write(report, outcomes)
-    finally:
-        if executor is None:
-            pool.shutdown(cancel_futures=True)
+    jobs = _longest_last(report)  # before the last summary of the same folder is overwritten
+    affinity = getattr(os, "sched_getaffinity", None)  # not every system has it
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    with _held(report):
+        outcomes = _open(report, again)
+        todo = [job for job in jobs if outcomes[job.notebook.name]["state"] != "finished"]
+        at_once = min(at_once or min(4, cores), len(todo))
+        summary = _write(report, outcomes)
+        pool = executor or _processes(at_once, max(1, cores // at_once), report.folder)
+        try:
+            for job, outcome in _run(todo, pool, at_once):
+                outcomes[job.notebook.name] = outcome
+                summary = _write(report, outcomes)
+        finally:
+            if executor is None:
+                pool.shutdown(cancel_futures=True)
     return summary
 
 
-def _processes(workers: int, threads: int) -> ProcessPoolExecutor:
+def _longest_last(report: Report) -> list[Job]:
+    """By what a notebook took in the latest report beside this one, else by the scale's minutes.
+
+    What nobody knows comes after all, in reading order: `_run` begins at the end.
+    """
+    took: dict[str, float] = {}
+    for file in sorted(report.folder.parent.glob("*/summary.json"), key=os.path.getmtime):
+        with suppress(OSError, ValueError, LookupError, TypeError, AttributeError):  # of others
+            last = read_json(file)
+            ended = {n: o for n, o in last["notebooks"].items() if o["state"] == "finished"}
+            if last["scale"] == report.scale:
+                took |= {name: float(outcome["seconds"]) for name, outcome in ended.items()}
+
+    def seconds(job: Job) -> float:
+        known = math.inf if job.minutes is None else 60 * job.minutes
+        return took.get(job.notebook.name, known)
+
+    return sorted(report.jobs, key=seconds)
+
+
+@contextmanager
+def _held(report: Report) -> Iterator[None]:
+    """The folder for this process alone; part files of those that were killed go in the end."""
+    _check_folder(report)  # nothing is written into somebody else's
+    with locked("kit report", report.folder):
+        try:
+            yield
+        finally:
+            for part in report.folder.rglob(".*.part*"):
+                part.unlink(missing_ok=True)
+
+
+def _processes(workers: int, threads: int, folder: Path) -> ProcessPoolExecutor:
     # "spawn": torch and a progress bar's thread do not survive a fork well.
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, context, initializer=_share_cores, initargs=(threads,))
+    return ProcessPoolExecutor(workers, context, _prepare_worker, (threads, folder))
 
 
-def _share_cores(threads: int) -> None:
-    """In a worker: what its kernels inherit."""
+def _prepare_worker(threads: int, folder: Path) -> None:
+    """In a worker: it ends with the report, however that ends; what its kernels inherit."""
+    threading.Thread(target=_end_with_report, daemon=True).start()
+    os.environ["KIT_SHARED"] = str(folder / "runs" / "shared")
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     # Threads that wait actively slow training down fivefold as soon as anything else runs here.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ["PLOTLY_RENDERER"] = "plotly_mimetype"  # figures as data: the page draws them itself
 
 
+def _end_with_report() -> None:
+    report = multiprocessing.parent_process()
+    if report is not None:
+        wait_for_end([report.sentinel])
+        os._exit(1)
+
+
 def _run(
     jobs: Sequence[Job], executor: Executor, at_once: int
 ) -> Iterator[tuple[Job, dict[str, Any]]]:
-    """Yield each job with its outcome as it ends, while a bar names what runs."""
+    """Run jobs from the last on; yield each with its outcome as it ends. A bar names what runs."""
     from tqdm import tqdm
 
-    # From the last on: the notebooks that train for minutes come last in reading order.
-    waiting, running = deque(reversed(jobs)), dict[Future[dict[str, Any]], Job]()
+    waiting, running = list(jobs), dict[Future[dict[str, Any]], Job]()
     with tqdm(total=len(jobs), unit="notebook", file=sys.stderr) as bar:
         while waiting or running:
             while waiting and len(running) < at_once:
-                job = waiting.popleft()
+                job = waiting.pop()
                 running[executor.submit(run_notebook, job)] = job
             names = ", ".join(job.notebook.name for job in running.values())
             bar.set_postfix_str(f"running {names}")
@@ -168,42 +213,34 @@ def _outcome(job: Job, future: Future[dict[str, Any]]) -> dict[str, Any]:
     """What a worker gave back; a worker that broke down is a failed notebook too."""
     try:
         return future.result()
-    except Exception as broken:  # not an interrupt: that one ends the report
-        error = broken
-    return {
-        "state": "failed",
-        "title": job.notebook.title,
-        "seconds": 0.0,
-        "parameters": job.notebook.defaults | job.parameters,
-        "error": {"cell": None, "name": type(error).__name__, "message": str(error)},
-        "results": None,
-        "source": job.notebook.digest,
-    }
+    except Exception as error:  # not an interrupt: that one ends the report
+        return outcome_of(job, without_cell(error))
+
+
+def _check_folder(report: Report) -> None:
+    """Refuse a folder that is not empty and not this report's."""
+    folder, manifest = report.folder, report.folder / "report.json"
+    names = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    if manifest.name in names:
+        _check_settings(report, read_json(manifest))
+    elif any(name != "lock" and not name.endswith(".part") for name in names):
+        raise ValueError(f"kit report: {folder} is not empty and holds no report.json of a report")
 
 
 def _open(report: Report, again: bool) -> dict[str, dict[str, Any]]:
     """Outcomes by notebook, those of an earlier run where they still hold; refuse other folders."""
     folder, manifest = report.folder, report.folder / "report.json"
+    _check_folder(report)  # once more: nobody else can write there now
     if not manifest.exists():
-        if folder.exists() and any(folder.iterdir()):
-            raise ValueError(
-                f"kit report: {folder} is not empty and holds no report.json of a report"
-            )
-        text = json.dumps(report.settings, sort_keys=True)
-        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-        facts = {"made_by": "kit report", "hash": digest, "settings": report.settings}
-        write_json(manifest, facts)
-    _check_settings(report, read_json(manifest))
-    there: dict[str, dict[str, Any]] = {}
-    if (folder / "summary.json").exists() and not again:
-        there = read_json(folder / "summary.json")["notebooks"]
+        write_json(manifest, {"made_by": "kit report", "settings": report.settings})
+    goes_on = (folder / "summary.json").exists() and not again
+    there = read_json(folder / "summary.json")["notebooks"] if goes_on else {}
     outcomes = {}
-    for job in report.jobs:
-        notebook = job.notebook
+    for notebook in (job.notebook for job in report.jobs):
         outcome = there.get(notebook.name, {})
-        if outcome.get("state") != "finished" or outcome["source"] != notebook.digest:
-            outcome = {"state": "waiting", "title": notebook.title}
-        outcomes[notebook.name] = outcome
+        holds = outcome.get("state") == "finished" and outcome["source"] == notebook.digest
+        waiting = {"state": "waiting", "title": notebook.title}
+        outcomes[notebook.name] = outcome if holds else waiting
     if all(outcome["state"] == "finished" for outcome in outcomes.values()):
         raise ValueError(f"kit report: {folder} is finished; --again runs its notebooks anew")
     if again:
@@ -213,37 +250,33 @@ def _open(report: Report, again: bool) -> dict[str, dict[str, Any]]:
 
 
 def _check_settings(report: Report, manifest: Any) -> None:
-    if not isinstance(manifest, dict) or manifest.get("made_by") != "kit report":
-        raise ValueError(
-            f"kit report: {report.folder / 'report.json'} was not written by kit report"
-        )
+    file = report.folder / "report.json"
+    ours = isinstance(manifest, dict) and manifest.get("made_by") == "kit report"
+    if not ours or "settings" not in manifest:
+        raise ValueError(f"kit report: {file} was not written by kit report")
     there, asked = _facts(manifest["settings"]), _facts(report.settings)
     differing = [name for name in sorted({*there, *asked}) if there.get(name) != asked.get(name)]
-    if differing:
+    both = [(name, there.get(name, "not set"), asked.get(name, "not set")) for name in differing]
+    if both:
         said = "; ".join(
-            f"{name} is {there.get(name, 'not set')!r} there, "
-            f"{asked.get(name, 'not set')!r} was asked for"
-            for name in differing
+            f"{name} is {old!r} there, {new!r} was asked for" for name, old, new in both
         )
         raise ValueError(f"kit report: {report.folder} was made with other settings: {said}")
 
 
 def _facts(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings, one fact each: the scale, the notebooks, and each notebook's values."""
-    facts = {"scale": settings["scale"]}
-    for notebook, values in settings["notebooks"].items():
-        facts[notebook] = "part of the report"
-        facts |= {f"{notebook}: {name}": value for name, value in values.items()}
-    return facts
+    notebooks = settings["notebooks"]
+    values = {
+        f"{one}: {name}": value for one in notebooks for name, value in notebooks[one].items()
+    }
+    return {"scale": settings["scale"]} | dict.fromkeys(notebooks, "part of the report") | values
 
 
 def _write(report: Report, outcomes: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     """Write the summary and the index: they always show the last state."""
-    summary = {
-        "scale": report.scale,
-        "claim": CLAIMS[report.scale],
-        "notebooks": dict(outcomes),
-    }
+    about = {"scale": report.scale, "claim": CLAIMS[report.scale]}
+    summary = about | {"notebooks": dict(outcomes)}
     write_plotly(report.folder / "pages")
     write_json(report.folder / "summary.json", summary)
     keys = {job.notebook.name: job.notebook.key for job in report.jobs}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ class Job:
     parameters: dict[str, Any]  # what is injected, `out` included
     folder: Path  # of the report
     contents: tuple[Notebook, ...]  # all notebooks of the report in order: pages link to each other
+    minutes: float | None = None  # that it takes on two cores, where the scale says so
 
 
 def run_notebook(job: Job) -> dict[str, Any]:
@@ -30,8 +30,7 @@ def run_notebook(job: Job) -> dict[str, Any]:
     A notebook that fails is no exception here: the others go on, its page shows where it stopped.
 
     Returns:
-        state ("finished" or "failed"), title, seconds, parameters, error (cell, name, message; or
-        None), results (its result.json; or None), source (hash of the notebook that ran).
+        What `outcome_of` gives.
     """
     import nbformat
 
@@ -53,14 +52,29 @@ def run_notebook(job: Job) -> dict[str, Any]:
         os.replace(part, pages / f"{job.notebook.key}.ipynb")
     finally:
         part.unlink(missing_ok=True)
-    results = None
-    if error is None and job.parameters["out"]:
-        results, error = _results(Path(job.parameters["out"]) / "result.json")
+    results, file = None, Path(job.parameters["out"] or os.devnull, "result.json")
+    if error is None and file.is_file():
+        try:
+            results = read_json(file)
+        except ValueError as damage:
+            error = without_cell(ValueError(f"{file} is not JSON: {damage}"))
     write_notebook_page(executed, job.notebook, job.contents, error, pages)
+    return outcome_of(job, error, time.monotonic() - started, results)
+
+
+def outcome_of(
+    job: Job, error: dict[str, Any] | None, seconds: float = 0.0, results: Any = None
+) -> dict[str, Any]:
+    """What a summary says of a notebook that ran.
+
+    Returns:
+        state ("finished" or "failed"), title, seconds, parameters, error (cell, name, message; or
+        None), results (its result.json; or None), source (hash of the notebook that ran).
+    """
     return {
         "state": "failed" if error else "finished",
         "title": job.notebook.title,
-        "seconds": round(time.monotonic() - started, 1),
+        "seconds": round(seconds, 1),
         "parameters": job.notebook.defaults | job.parameters,
         "error": error,
         "results": results,
@@ -87,15 +101,10 @@ def _execute(job: Job, part: Path) -> dict[str, Any] | None:
     except papermill.PapermillExecutionError as error:
         return {"cell": error.exec_count, "name": error.ename, "message": str(error.evalue)}
     except Exception as error:  # a dead kernel, a full disk: whatever it is, the others go on
-        return {"cell": None, "name": type(error).__name__, "message": str(error)}
+        return without_cell(error)
     return None
 
 
-def _results(file: Path) -> tuple[Any, dict[str, Any] | None]:
-    if not file.is_file():
-        return None, None
-    try:
-        return read_json(file), None
-    except json.JSONDecodeError as error:
-        message = f"{file} is not JSON: {error}"
-        return None, {"cell": None, "name": "JSONDecodeError", "message": message}
+def without_cell(error: Exception) -> dict[str, Any]:
+    """An error that no cell of the notebook raised."""
+    return {"cell": None, "name": type(error).__name__, "message": str(error)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import threading
@@ -14,8 +15,10 @@ from typing import Any
 import nbformat
 import pytest
 from conftest import Ran, kit_report
+from killed_report import faults, kill_and_continue, write_both
 from report_notebooks import write_notebook
 
+from kit.files import locked
 from kit.reports import Report, make_report, plan_report
 from kit.reports.report import CLAIMS, Job
 from kit.reports.run import run_notebook
@@ -61,7 +64,9 @@ def test_failed_notebook_is_said_and_the_other_goes_on(report_with_failure: Ran)
 def test_no_half_files_are_left(report_with_failure: Ran) -> None:
     folder = report_with_failure.folder
     files = sorted(
-        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != "lock"
     )
     pages = [
         f"pages/{key}.{kind}"
@@ -84,7 +89,8 @@ def test_kernel_is_the_reports_own_interpreter(report_with_failure: Ran) -> None
     executed = nbformat.read(report_with_failure.folder / "pages" / "start_here.ipynb", 4)
     printed = executed.cells[-1].outputs[0].text
     assert f"interpreter {sys.executable}\n" in printed
-    assert int(printed.split("threads ")[1]) >= 1
+    assert int(printed.split("threads ")[1].split()[0]) >= 1
+    assert printed.endswith(f"shared {report_with_failure.folder / 'runs' / 'shared'}\n")
     assert "widgets" not in executed.metadata
     assert executed.cells[-1].outputs[0].output_type == "stream"
 
@@ -113,6 +119,14 @@ def test_only_what_failed_is_run_again(report_with_failure: Ran, tmp_path: Path)
         "not here"
         not in (folder / "pages" / "itmeetsal_02_second.html").read_text().split("went")[1]
     )
+
+
+def test_killed_reports_go_on(tmp_path: Path) -> None:
+    """Five of the moments of tests/killed_report.py; nothing is asked of how long it takes."""
+    notebooks = write_both(tmp_path)
+    for number, moment in enumerate((0.5, 1.5, 2.5, 3.5, 5.0)):
+        found = kill_and_continue(notebooks, tmp_path / f"report_{number}", moment)
+        assert faults(found) == []
 
 
 # ---- the loop and the folder, with a stand-in for the run itself
@@ -249,6 +263,79 @@ def test_other_settings_are_refused_and_named(tmp_path: Path, stand_in: StandIn)
     with pytest.raises(ValueError, match=r"b\.ipynb is 'not set' there, 'part of the report' was"):
         make(plan(tmp_path, "a", "b", seed=1))
     assert stand_in.ran == ["a.ipynb"]
+
+
+def test_part_files_and_a_lock_alone_do_not_block_a_folder(
+    tmp_path: Path, stand_in: StandIn
+) -> None:
+    """A report that was killed before its report.json stood leaves just these."""
+    report = plan(tmp_path, "a")
+    pages = report.folder / "pages"
+    pages.mkdir(parents=True)
+    left = [report.folder / ".report.json.17.part", report.folder / ".index.html.17.part"]
+    left[0].write_text("{")
+    with pytest.raises(ValueError, match="out is not empty"):
+        make(report)
+    pages.rmdir()
+    (report.folder / "lock").touch()
+    assert make(report)["notebooks"]["a.ipynb"]["state"] == "finished"
+    left.append(pages / ".a.part.ipynb")
+    for part in left:
+        part.touch()
+    make(report, again=True)
+    assert not [part for part in left if part.exists()]
+
+
+def test_folder_that_is_written_by_another_is_refused(tmp_path: Path, stand_in: StandIn) -> None:
+    report = plan(tmp_path, "a")
+    with (
+        locked("another", report.folder),
+        pytest.raises(RuntimeError, match=r"kit report: .*out is being written by another"),
+    ):
+        make(report)
+    assert stand_in.ran == []
+    make(report)
+
+
+def test_longest_of_the_last_report_is_started_first(tmp_path: Path, stand_in: StandIn) -> None:
+    """Unknown ones come before all; another scale, failures and other files say nothing."""
+
+    def say(folder: str, scale: str = "quick", state: str = "finished", **seconds: float) -> None:
+        (tmp_path / folder).mkdir()
+        outcomes = {f"{n}.ipynb": {"state": state, "seconds": s} for n, s in seconds.items()}
+        summary = {"scale": scale, "notebooks": outcomes}
+        (tmp_path / folder / "summary.json").write_text(json.dumps(summary))
+        ages.append(folder)
+        os.utime(tmp_path / folder / "summary.json", (len(ages), len(ages)))
+
+    ages: list[str] = []
+    say("older", a=1, b=9, c=5)
+    say("newer", a=7, b=3)
+    say("of_another_scale", scale="smoke", c=100)
+    say("failed", state="failed", c=100)
+    (tmp_path / "others").mkdir()
+    for number, text in enumerate(("[1]", "{", '{"scale": "quick", "notebooks": {"a": 1}}')):
+        (tmp_path / f"others_{number}").mkdir()
+        (tmp_path / f"others_{number}" / "summary.json").write_text(text)
+    make(plan(tmp_path, "c", "new", "b", "a", "newer_still"), at_once=1)
+    order = ["newer_still", "new", "a", "c", "b"]
+    assert [name.removesuffix(".ipynb") for name in stand_in.ran] == order
+
+
+def test_minutes_of_the_scale_say_the_order_of_a_first_report(
+    tmp_path: Path, stand_in: StandIn
+) -> None:
+    (tmp_path / "parameters").mkdir()
+    file = tmp_path / "parameters" / "quick.yaml"
+    file.write_text("a.ipynb: {seed: 1}\nminutes: {a.ipynb: 0.5, b.ipynb: 3, c.ipynb: 1}\n")
+    report = plan(tmp_path, "a", "b", "c")
+    assert [job.parameters.get("seed") for job in report.jobs] == [1, None, None]
+    make(report, at_once=1)
+    assert stand_in.ran == ["b.ipynb", "c.ipynb", "a.ipynb"]
+    for wrong in ("{z.ipynb: 1}", "{a.ipynb: long}"):
+        file.write_text(f"minutes: {wrong}")
+        with pytest.raises(ValueError, match=r"quick\.yaml: expected notebook: .* a number among"):
+            plan(tmp_path, "a")
 
 
 def test_interrupt_ends_the_report_whose_index_shows_the_state(

@@ -108,11 +108,14 @@ def test_parameters_cell_with_anything_else_is_refused(source: str, message: str
 
 
 def test_what_is_no_notebook_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"missing\.ipynb is not a file"):
+    with pytest.raises(
+        ValueError, match=r"missing\.ipynb is not a notebook to be read: .*No such file"
+    ):
         read_notebook(tmp_path / "missing.ipynb")
-    (tmp_path / "text.ipynb").write_text("no json")
-    with pytest.raises(ValueError, match=r"text\.ipynb is not a notebook"):
-        read_notebook(tmp_path / "text.ipynb")
+    for text in ("no json", "{}", "[]", "\N{BYTE ORDER MARK}{}"):
+        (tmp_path / "text.ipynb").write_text(text)
+        with pytest.raises(ValueError, match=r"text\.ipynb is not a notebook"):
+            read_notebook(tmp_path / "text.ipynb")
     plain = write_notebook(tmp_path / "plain.ipynb")
     plain.write_text(plain.read_text().replace('"parameters"\n', '"other"\n'))
     with pytest.raises(ValueError, match=r"plain\.ipynb: expected one cell tagged.*found 0"):
@@ -177,6 +180,29 @@ def test_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "given.yaml").write_text(text)
     with pytest.raises(ValueError, match=r"given\.yaml"):
         read_mapping(tmp_path / "given.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (b"a: &again [*again]", r"aliases \(\*name\) are not taken"),
+        (b"a: &one [1]\nb: *one", r"aliases"),
+        ("name: männer".encode("latin-1"), "invalid|unacceptable"),
+        (b"a: " + 5000 * b"[", "recursion|while parsing"),
+        (b"a: 2026-13-40", "month"),
+    ],
+)
+def test_file_that_cannot_be_taken_is_named(tmp_path: Path, text: bytes, why: str) -> None:
+    file = tmp_path / "given.yaml"
+    file.write_bytes(text)
+    with pytest.raises(ValueError, match=rf"kit report: cannot read .*given\.yaml: (?s:.*)({why})"):
+        read_mapping(file)
+
+
+@pytest.mark.parametrize("text", ["&a [*a]", "[2026-11-21]", "[{a: 1}]", "[[1]]"])
+def test_list_without_a_type_takes_plain_values_alone(notebook: Notebook, text: str) -> None:
+    with pytest.raises(ValueError, match=r"parameter names must be a list \(default \[\]\), got"):
+        checked_parameters(notebook, {"names": text})
 
 
 def test_empty_file_gives_nothing(tmp_path: Path) -> None:
