@@ -273,7 +273,7 @@ def _through(
             for rows, batch in zip(keys, batches, strict=True):
                 pixels = batch.to(device, non_blocking=True)
                 for view, seen in zip(views, (pixels, pixels.flip(-1)), strict=False):
-                    view[rows.start : rows.stop] = backbone(seen).float()
+                    view[rows.start : rows.stop] = backbone(seen).float().cpu()
     finally:
         backbone.to(home)
     return ImageFeatures(*views)
