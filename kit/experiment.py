@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from safetensors.torch import load_file
 
 from kit.files import read_json, write_json
@@ -73,6 +74,7 @@ def carry_out(
         if run.finished:
             return
         seed_everything(settings["seed"])
+        exact_arithmetic()
         experiment = build(run.folder)
         method = experiment.method
         write_json(run.folder / "environment.json", environment(device_of(method.networks)))
@@ -99,3 +101,14 @@ def carry_out(
                 "alarms": [f"epoch {e['epoch']}: {a}" for e in history for a in e["alarms"]],
             }
         )
+
+
+def exact_arithmetic() -> None:
+    """Have CUDA compute float32 in float32, and the same way every time: no TF32, no search.
+
+    These are torch's switches for the whole process; ``environment.json`` records them.
+    """
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True

@@ -75,6 +75,8 @@ def environment(device: torch.device) -> dict[str, Json]:
         "platform": platform.platform(),
         "device": f"{device.type}: {name}" if name else device.type,
         "threads": torch.get_num_threads(),
+        "tf32": torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32,
+        "cudnn_deterministic": torch.backends.cudnn.deterministic,
         "git": _git_revision(),
     }
 

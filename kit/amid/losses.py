@@ -19,8 +19,8 @@ factors of every product: who moves by a loss is decided where it is called.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -302,6 +302,15 @@ class AdversaryWeights(nn.Module):
         self.register_buffer("cosine_sums", torch.zeros(2, dtype=torch.float64))
         self.register_buffer("pair_counts", torch.zeros(2, dtype=torch.long))
 
+    def _apply(self, move: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
+        """Move the buffers; a device without float64, such as Apple's, gets sums in float32."""
+        apply: Any = super()._apply
+        try:
+            return apply(move, recurse)
+        except TypeError:
+            self.cosine_sums = self.cosine_sums.float()
+            return apply(move, recurse)
+
     def forward(self) -> Tensor:
         """(2,) weights: lambda_1 for D1, lambda_2 for D2; they sum to 1."""
         return self.raw.softmax(0)
@@ -321,7 +330,8 @@ class AdversaryWeights(nn.Module):
         """
         check_matrices("AdversaryWeights.watch", teacher=teacher, student=student)
         check_labels("AdversaryWeights.watch", labels, rows=len(teacher))
-        cosine = F.normalize(teacher.double()) @ F.normalize(student.double()).T
+        exact = self.cosine_sums.dtype
+        cosine = F.normalize(teacher.to(exact)) @ F.normalize(student.to(exact)).T
         same = labels[:, None] == labels[None, :]
         own = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
         pairs = torch.stack([own, same & ~own])

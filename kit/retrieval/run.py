@@ -180,34 +180,45 @@ class Retriever:
                 from a file, so that none can be encoded.
 
         """
-        return torch.cat([self.encode_features(p) for p in self.source.of_pictures(pictures)])
+        parts = [self._encoded(part) for part in self.source.of_pictures(pictures)]
+        return torch.cat(parts).cpu()
 
     def encode_features(self, features: Tensor) -> Tensor:
         """Encode what the trained networks take: pixels, or a frozen backbone's features."""
-        networks = self.method.networks
-        device = device_of(networks)
-        with evaluating(networks):
-            parts = [self.towers.encode_images(p.to(device)) for p in features.split(256)]
-        return torch.cat(parts).float().cpu()
+        return self._encoded(features).cpu()
 
     def encode_texts(self, sentences: Sequence[str]) -> Tensor:
         """Encode sentences: (sentences, dim) float32 on the CPU, of any norm."""
-        tokens = Tokens.of(map(self.vocabulary.encode, sentences))
-        order = np.argsort(tokens.lengths, kind="stable")
+        return self._encoded_texts(sentences).cpu()
+
+    def encode_split(self, split: CaptionedImages) -> tuple[Tensor, Tensor]:
+        """Each image of a split once, each caption once: (images, dim) and (captions, dim).
+
+        They stay on the networks' device, where they are to be compared.
+        """
+        parts = [self._encoded(batch) for batch in self.source.batches(split)]
+        return torch.cat(parts), self._encoded_texts(split.captions)
+
+    def _encoded(self, features: Tensor) -> Tensor:
         networks = self.method.networks
         device = device_of(networks)
-        features = torch.empty(len(tokens), self.towers.config.dim)
+        with evaluating(networks):
+            parts = [self.towers.encode_images(part.to(device)) for part in features.split(256)]
+        return torch.cat(parts).float()
+
+    def _encoded_texts(self, sentences: Sequence[str]) -> Tensor:
+        tokens = Tokens.of(map(self.vocabulary.encode, sentences))
+        order = torch.from_numpy(np.argsort(tokens.lengths, kind="stable"))
+        networks = self.method.networks
+        device = device_of(networks)
+        features = torch.empty(len(tokens), self.towers.config.dim, device=device)
         with evaluating(networks):
             for at in range(0, len(order), 256):
                 rows = order[at : at + 256]
-                padded, lengths = tokens.padded(rows)
-                features[rows] = self.towers.encode_texts(padded.to(device), lengths).float().cpu()
+                padded, lengths = tokens.padded(rows.numpy())
+                encoded = self.towers.encode_texts(padded.to(device), lengths)
+                features[rows.to(device)] = encoded.float()
         return features
-
-    def encode_split(self, split: CaptionedImages) -> tuple[Tensor, Tensor]:
-        """Each image of a split once, each caption once: (images, dim) and (captions, dim)."""
-        parts = [self.encode_features(batch) for batch in self.source.batches(split)]
-        return torch.cat(parts), self.encode_texts(split.captions)
 
     def evaluate(self, split: CaptionedImages) -> CrossModalScores:
         """Retrieval in both directions; what has the same label is relevant."""

@@ -164,3 +164,17 @@ def test_counts_that_say_nothing_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         expected_classmates(class_counts, batch_size)
+
+
+def test_a_device_without_float64_gets_sums_in_float32() -> None:
+    def move(value: torch.Tensor) -> torch.Tensor:
+        if value.dtype == torch.float64:
+            raise TypeError("Cannot convert a MPS Tensor to float64 dtype")
+        return value.clone()
+
+    weights = AdversaryWeights()._apply(move)
+    assert weights.cosine_sums.dtype == torch.float32
+    features = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    weights.watch(features, -features, torch.tensor([0, 0]))
+    weights.update()  # own cosine -1, classmates' 0: 0.1 (1 + 1), 0.1 (1 - 0)
+    torch.testing.assert_close(weights.raw, torch.tensor([0.2, 0.1]))
