@@ -204,7 +204,7 @@ def notebook(monkeypatch: pytest.MonkeyPatch) -> Callable[..., type]:
         module = types.ModuleType("a_notebook")
         monkeypatch.setitem(sys.modules, "a_notebook", module)
         for cell in cells:
-            name = f"/tmp/ipykernel_17/{abs(hash(cell))}.py"
+            name = f"ipykernel_17/{abs(hash(cell))}.py"
             lines = [line + "\n" for line in cell.splitlines()]
             monkeypatch.setitem(linecache.cache, name, (len(cell), None, lines, name))
             exec(compile(cell, name, "exec"), module.__dict__)

@@ -1,9 +1,11 @@
-"""The README keeps its word: its code runs, its equation map leads to code, its files exist."""
+"""README and docs keep their word: code runs, the equation map leads to code, files exist."""
 
 from __future__ import annotations
 
 import json
 import re
+import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -15,8 +17,14 @@ import kit.itmeetsal.losses
 from kit.itmeetsal import method
 
 ROOT = Path(__file__).parents[1]
-TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, flags=re.S)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
+BLOCKS = [
+    pytest.param(block, id=f"{page.stem}-{number}")
+    for page, text in TEXTS.items()
+    for number, block in enumerate(re.findall(r"```python\n(.*?)```", text, flags=re.S))
+]
+TEXT = TEXTS[ROOT / "docs" / "equations.md"]
 ROW = re.compile(r"^\| ([\d, ]+)" + r" \| ([^|]+)" * 4 + r" \|$", flags=re.M)
 MAPS = {
     paper: ROW.findall(TEXT.partition(f"## The equations of {heading}")[2].partition("\n## ")[0])
@@ -27,16 +35,20 @@ MAPPED = {"itmeetsal": list(range(1, 15)), "amid": [4, 7, 8, 9, *range(11, 17)]}
 
 
 def cells(link: str) -> dict[str, str]:
-    notebook = json.loads((ROOT / link).read_text(encoding="utf-8"))
+    notebook = json.loads((ROOT / "docs" / link).read_text(encoding="utf-8"))
     return {cell["id"]: "".join(cell["source"]) for cell in notebook["cells"]}
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
+@pytest.mark.parametrize("block", BLOCKS)
 def test_code_runs_as_printed(
     block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    exec(compile(block, "README.md", "exec"), {})
+    module = types.ModuleType("as_printed")  # classes need one to be from
+    module.__file__ = str(tmp_path / "as_printed.py")
+    Path(module.__file__).write_text(block, encoding="utf-8")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    exec(compile(block, "README.md", "exec"), vars(module))
     assert capsys.readouterr().out
 
 
@@ -80,13 +92,19 @@ def test_algorithm_and_presets_are_where_the_readme_says() -> None:
     assert {"video", "emotion"} <= set(kit.amid.config.PRESETS)
 
 
-def test_files_named_are_there() -> None:
-    links = re.findall(r"\]\(([^)#:]+)\)", TEXT)
-    assert links
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_files_named_are_there(page: Path) -> None:
+    text = TEXTS[page]
+    links = re.findall(r"\]\(([^)#:]+)\)", text)
     for link in links:
-        assert (ROOT / link).exists(), link
-    for file in re.findall(r"notebooks/[\w/]+\.\w+", TEXT):
+        assert (page.parent / link).exists(), link
+    for file in re.findall(r"notebooks/[\w/]+\.\w+", text):
         assert (ROOT / file).exists(), file
     targets = (ROOT / "Makefile").read_text()
-    for target in re.findall(r"\bmake (\w+)", TEXT):
+    for target in re.findall(r"\bmake (\w+)", text):
         assert re.search(rf"^{target}:", targets, flags=re.M), target
+
+
+def test_readme_leads_to_every_page_of_docs() -> None:
+    readme = TEXTS[ROOT / "README.md"]
+    assert all(f"docs/{page.name}" in readme for page in PAGES[1:])

@@ -279,7 +279,7 @@ def expected_classmates(class_counts: Sequence[int], batch_size: int) -> float:
 
 
 class AdversaryWeights(nn.Module):
-    """lambda_1 and lambda_2: what is aligned worse gets the larger weight.
+    """Equation 14, lambda_1 and lambda_2: what is aligned worse gets the larger weight.
 
     lambda = softmax(raw); at an epoch's end raw <- 0.9 raw + 0.1 (1 - the epoch's mean cosine),
     of a teacher with its own student feature for the first, with those of its classmates for the
