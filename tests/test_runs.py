@@ -512,7 +512,7 @@ def test_load_imports_nothing_that_a_folder_names(method: str | None, tmp_path: 
     list(toy_run(tmp_path, settings=SETTINGS | {"method": method}))
     with pytest.raises(
         ValueError,
-        match=rf"load: .* was trained by {str(method)!r}, which is not in kit; `restore",
+        match=rf"load: .* was trained by {str(method)!r}, which is not in kit; `restore\(folder",
     ):
         kit.runs.load(tmp_path)
 
