@@ -151,14 +151,15 @@ def main() -> int:
     draw, moments = random.Random(asked.seed), Counter[str]()
     kills = runs = stuck = different = 0
     while kills < asked.times:
-        folder, killed = asked.folder / f"run_{runs}", True
+        folder, killed, new = asked.folder / f"run_{runs}", True, True
         while killed and kills < asked.times:
             status, seconds = trained(training, folder, kill_after=draw.uniform(0, duration))
             if killed := status == signal.SIGKILL:
                 kills += 1
                 moments[moment(folder)] += 1
-            else:  # faster than the one before: machines have other work, too
+            elif new:  # faster than the one before: machines have other work, too
                 duration = seconds
+            new = False
             if draw.random() < 0.5:
                 break
         runs += 1
