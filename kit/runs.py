@@ -262,8 +262,9 @@ def open_run(folder: Path | str, settings: Mapping[str, Json]) -> Iterator[Run]:
         yield Run(folder, finished=True)
         return
     with locked("open_run", folder):
-        for part in folder.rglob(".*.part"):  # of a write that was killed
-            part.unlink()
+        # Of writes that were killed: ours, and what safetensors writes to before it moves it.
+        for left in (*folder.rglob(".*.part"), *folder.rglob(".tmp??????")):
+            left.unlink()
         _check_owner(folder, facts)  # who had the lock until now may have written
         write_json(folder / "config.json", {"hash": _hash(facts), "settings": facts})
         yield Run(folder, finished=(folder / "done").exists())

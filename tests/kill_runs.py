@@ -31,6 +31,7 @@ from killed_run import CONFIG
 import kit.distillation.run
 import kit.retrieval.run
 from kit.amid.config import AMIDConfig
+from kit.code_version import code_version
 from kit.data.clips import Clips
 from kit.data.splits import stratified_split
 from kit.distillation.inputs import ClipInput
@@ -41,6 +42,7 @@ Training = Callable[[Path], object]
 
 
 def itmeetsal() -> Training:
+    code_version(type(CONFIG), "kit.retrieval.run")  # once, not in each fork
     corpus = scenes(images=50, size=32)
     return lambda folder: list(kit.retrieval.run.train(corpus, CONFIG, folder, seed=3))
 
@@ -51,6 +53,7 @@ def amid() -> Training:
     modalities = {name: rng.normal(size=(40, 6)).astype(np.float32) for name in ("seen", "heard")}
     clips = Clips("all", [str(row) for row in range(40)], labels, modalities)
     corpus = stratified_split(clips, ("one", "other"), name="noise", seed=0)
+    code_version(AMIDConfig, "kit.distillation.run")  # once, not in each fork
     config = AMIDConfig(dim=8, warm_up_epochs=1, epochs=3, batch_size=4, decay_at=())
     inputs = {
         "target": {"seen": ClipInput("identity")},
@@ -151,18 +154,23 @@ def main() -> int:
     draw, moments = random.Random(asked.seed), Counter[str]()
     kills = runs = stuck = different = 0
     while kills < asked.times:
-        folder, killed = asked.folder / f"run_{runs}", True
+        folder, killed, new = asked.folder / f"run_{runs}", True, True
         while killed and kills < asked.times:
             status, seconds = trained(training, folder, kill_after=draw.uniform(0, duration))
             if killed := status == signal.SIGKILL:
                 kills += 1
                 moments[moment(folder)] += 1
-            else:  # faster than the one before: machines have other work, too
+            elif new:
                 duration = seconds
+            new = False
             if draw.random() < 0.5:
                 break
         runs += 1
-        if trained(training, folder)[0] != 0:
+        new = not (folder / "config.json").exists()
+        status, seconds = trained(training, folder)
+        if new:  # machines have other work, too
+            duration = seconds
+        if status != 0:
             stuck += 1
         elif not equal(contents(folder), whole) or load(folder) is None:
             different += 1
