@@ -6,16 +6,20 @@ folder keeps. Here is the rest: open the folder, seed, resume, train, select, te
 
 from __future__ import annotations
 
+import contextlib
+import platform
+import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 
 from kit.files import read_json, write_json
-from kit.runs import environment, open_run, read_history, seed_everything
+from kit.runs import open_run, read_history, seed_everything
 from kit.training import Epoch, Loader, Method, Record, device_of, fit
 
 Scores = dict[str, float]
@@ -112,3 +116,26 @@ def exact_arithmetic() -> None:
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """Versions, device and git revision: what a result was made with."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor()
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "platform": platform.platform(),
+        "device": f"{device.type}: {name}" if name else device.type,
+        "threads": torch.get_num_threads(),
+        "tf32": torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32,
+        "cudnn_deterministic": torch.backends.cudnn.deterministic,
+        "git": _git_revision(),
+    }
+
+
+def _git_revision() -> str | None:
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    with contextlib.suppress(OSError, subprocess.CalledProcessError):
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    return None

@@ -24,7 +24,6 @@ from toy_method import ToyLoader, ToyMethod, same
 import kit.runs
 from kit.files import atomic
 from kit.runs import (
-    environment,
     open_run,
     read_history,
     read_map_frames,
@@ -213,13 +212,6 @@ def test_a_finished_run_is_read_and_not_run_again(tmp_path: Path) -> None:
     with open_run(tmp_path, SETTINGS) as opened:
         assert opened.finished
         assert opened.result == {"epochs": 4}
-
-
-def test_environment_says_what_a_result_was_made_with() -> None:
-    facts = environment(torch.device("cpu"))
-    assert facts["torch"] == torch.__version__
-    assert facts["device"].startswith("cpu")
-    assert facts.keys() >= {"python", "numpy", "platform", "threads", "git"}
 
 
 # ---- whose folder it is

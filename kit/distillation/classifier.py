@@ -54,7 +54,7 @@ class Classifier:
     """
 
     method: Models[Any]
-    blueprint: Blueprint
+    blueprint: ClassifierBlueprint
 
     def answers(self, clips: Clips, models: Sequence[str] | None = None) -> dict[str, SplitAnswers]:
         """Features and logits of clips, by model; the student needs the target modalities alone.
@@ -143,7 +143,7 @@ def scores_of(answers: Mapping[str, SplitAnswers], labels: Sequence[int]) -> dic
 
 
 @dataclass(frozen=True)
-class Blueprint:
+class ClassifierBlueprint:
     """How a run's networks are built again, before their state is loaded: plain values.
 
     Args:
@@ -165,10 +165,10 @@ class Blueprint:
     kinds: dict[str, ClipKind]
     classes: tuple[str, ...]
     class_counts: tuple[int, ...]
-    teacher: Blueprint | None = None
+    teacher: ClassifierBlueprint | None = None
 
     @classmethod
-    def of_json(cls, facts: Mapping[str, Any]) -> Blueprint:
+    def of_json(cls, facts: Mapping[str, Any]) -> ClassifierBlueprint:
         """What was written as JSON."""
         kinds = facts["kinds"].items()
         return cls(
@@ -221,7 +221,7 @@ def restore(folder: Path | str, config_type: type[TrainingConfig]) -> Classifier
     folder = Path(folder).resolve()
     if not (folder / "networks.safetensors").exists():
         raise ValueError(f"restore: {folder} holds no trained networks yet")
-    blueprint = Blueprint.of_json(read_json(folder / "blueprint.json"))
+    blueprint = ClassifierBlueprint.of_json(read_json(folder / "blueprint.json"))
     if blueprint.method != dotted_name(config_type):
         raise ValueError(
             f"restore: {folder} was trained by {blueprint.method}, "

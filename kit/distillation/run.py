@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from kit.code_version import code_version
 from kit.data.clip_batches import ClipLoader, TrainingBatches
 from kit.data.clips import ClipCorpus, Clips
-from kit.distillation.classifier import Blueprint, Classifier, restore, scores_of
+from kit.distillation.classifier import Classifier, ClassifierBlueprint, restore, scores_of
 from kit.distillation.config import TrainingConfig
 from kit.distillation.inputs import ClipInput, ClipKind, crops, shifts
 from kit.distillation.networks import ClipEncoder, Models
@@ -96,20 +96,12 @@ def train(
         "precision": precision,
         "code": code_version(type(config), __name__),
     }
-    blueprint = Blueprint(
-        dotted_name(type(config)),
-        asdict(config),
-        target,
-        auxiliary,
-        {name: ClipKind.of(clips) for name, clips in corpus.train.modalities.items()},
-        corpus.classes,
-        tuple(np.bincount(corpus.train.labels, minlength=len(corpus.classes)).tolist()),
-        None if teacher is None else Blueprint.of_json(read_json(teacher / "blueprint.json")),
-    )
+    blueprint = _blueprint(corpus, config, target, auxiliary, teacher)
     # What does not fit is refused before there is a folder that remembers the attempt.
     inputs = _cut_alike(blueprint)
     batches = TrainingBatches(corpus.train, list(inputs), crops(inputs), shifts(inputs), seed=seed)
-    loader = ClipLoader(batches, config.batch_size, workers=workers)
+    pin = torch.device(device).type == "cuda"
+    loader = ClipLoader(batches, config.batch_size, workers=workers, pin=pin)
     teachers = None if teacher is None else restore(teacher, TeacherAlone).method.networks
     seed_everything(seed)
     method = blueprint.build(config, teachers)
@@ -214,7 +206,30 @@ def _check_modalities(
         raise ValueError(f"train: {name} {needs} teacher_run")
 
 
-def _cut_alike(blueprint: Blueprint) -> dict[str, ClipInput]:
+def _blueprint(
+    corpus: ClipCorpus,
+    config: TrainingConfig,
+    target: dict[str, ClipInput],
+    auxiliary: dict[str, ClipInput],
+    teacher: Path | None,
+) -> ClassifierBlueprint:
+    """How the networks for this corpus are built, a frozen teacher's from its own folder."""
+    counts = np.bincount(corpus.train.labels, minlength=len(corpus.classes))
+    return ClassifierBlueprint(
+        dotted_name(type(config)),
+        asdict(config),
+        target,
+        auxiliary,
+        {name: ClipKind.of(clips) for name, clips in corpus.train.modalities.items()},
+        corpus.classes,
+        tuple(counts.tolist()),
+        None
+        if teacher is None
+        else ClassifierBlueprint.of_json(read_json(teacher / "blueprint.json")),
+    )
+
+
+def _cut_alike(blueprint: ClassifierBlueprint) -> dict[str, ClipInput]:
     """Every modality that anyone reads, each cut in one way for all; at most one is cut."""
     teachers = blueprint.teacher.inputs if blueprint.teacher else {}
     for name, asked in blueprint.target.items():

@@ -93,7 +93,7 @@ def train(
         opening = default_workers(corpus.train) if workers is None else workers
         source = ImageSource.of(images, folder, device=device, workers=opening)
         pairs = TrainingPairs(corpus.train, source.pictures(corpus.train), vocabulary, seed=seed)
-        blueprint = Blueprint(
+        blueprint = RetrieverBlueprint(
             method=dotted_name(type(config)),
             config=asdict(config),
             images=source.blueprint,
@@ -125,7 +125,7 @@ def train(
 
 
 @dataclass(frozen=True)
-class Blueprint:
+class RetrieverBlueprint:
     """How a run's networks are built again, before their state is loaded: plain values.
 
     Args:
@@ -154,7 +154,7 @@ class Blueprint:
         )
 
     @classmethod
-    def of_json(cls, facts: dict[str, Any]) -> Blueprint:
+    def of_json(cls, facts: dict[str, Any]) -> RetrieverBlueprint:
         """What was written as JSON."""
         images, vocabulary = ImageBlueprint(**facts["images"]), tuple(facts["vocabulary"])
         return cls(**facts | {"images": images, "vocabulary": vocabulary})
@@ -245,7 +245,7 @@ def restore(folder: Path | str, config_type: type[TowersConfig]) -> Retriever:
     folder = Path(folder).resolve()
     if not (folder / "best.safetensors").exists():
         raise ValueError(f"restore: {folder} holds no trained networks yet")
-    blueprint = Blueprint.of_json(read_json(folder / "blueprint.json"))
+    blueprint = RetrieverBlueprint.of_json(read_json(folder / "blueprint.json"))
     if blueprint.method != dotted_name(config_type):
         raise ValueError(
             f"restore: {folder} was trained by {blueprint.method}, "
@@ -300,7 +300,7 @@ def scores_by_name(scores: CrossModalScores) -> dict[str, float]:
 
 
 def _keep_for_later(
-    folder: Path, blueprint: Blueprint, retriever: Retriever, corpus: Corpus
+    folder: Path, blueprint: RetrieverBlueprint, retriever: Retriever, corpus: Corpus
 ) -> None:
     """What someone who has nothing but the folder needs to use it again, or to judge it."""
     backbone = retriever.source.backbone
