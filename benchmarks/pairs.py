@@ -37,7 +37,7 @@ from kit.data.pairs import CaptionedImages, Corpus, PairLoader, TrainingPairs
 from kit.data.vocabulary import Tokens, Vocabulary
 from kit.encoders.image import image_backbone
 from kit.itmeetsal.method import ITMeetsALConfig
-from kit.retrieval.features import ImageFeatures, load_features
+from kit.retrieval.features import ImageFeatures, read_features
 from kit.retrieval.images import ImageInput
 from kit.retrieval.run import train
 
@@ -120,7 +120,7 @@ def coco() -> None:
     said = captions(590_000)
     data = split("train", 118_000, said)
     vocabulary = Vocabulary.of(data.captions)
-    features = load_features(folder / "features.npz", data.image_names)
+    features = read_features(folder / "features.npz").of(data.image_names)
     pairs = TrainingPairs(data, features, vocabulary, seed=0)
     loader = PairLoader(pairs, 128)
     for _, _batch in zip(range(100), loader.epoch(0), strict=False):

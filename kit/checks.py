@@ -1,4 +1,4 @@
-"""The few checks that all losses share, with one wording: function, what was expected, what came.
+"""The few checks that are shared, with one wording: function, what was expected, what came.
 
 Losses also share the rule of spec and paper alike that they are computed in float32 or better:
 `full_precision` sees to it, under autocast and for half-precision features.
@@ -6,8 +6,10 @@ Losses also share the rule of spec and paper alike that they are computed in flo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence, Sized
 from functools import wraps
+from itertools import combinations
 from typing import Any, ParamSpec, TypeVar
 
 import torch
@@ -146,6 +148,49 @@ control characters or a dot in front, got '../sound'
             raise ValueError(
                 f"{function}: {what} must fit into a file's name, 1 to 100 bytes without slashes, "
                 f"'..', control characters or a dot in front, got {name!r}"
+            )
+
+
+def check_unique(function: str, **lists: Iterable[object]) -> None:
+    """Refuse a list in which something stands twice.
+
+    >>> check_unique("f", ids=["a", "b", "a"])
+    Traceback (most recent call last):
+    ValueError: f: ids must be unique, got twice: a
+    """
+    for what, things in lists.items():
+        twice = [one for one, times in Counter(things).items() if times > 1]
+        if twice:
+            raise ValueError(f"{function}: {what} must be unique, got twice: {some(twice)}")
+
+
+def check_lengths(function: str, per: str, count: int, /, **lists: Sized) -> None:
+    """Refuse a list that has not one thing per image, caption or clip.
+
+    >>> check_lengths("f", "clip", 4, labels=[0, 1])
+    Traceback (most recent call last):
+    ValueError: f: expected one of labels per clip (4), got 2
+    """
+    for what, things in lists.items():
+        if len(things) != count:
+            raise ValueError(
+                f"{function}: expected one of {what} per {per} ({count}), got {len(things)}"
+            )
+
+
+def check_disjoint(function: str, what: str, splits: Sequence[tuple[str, Iterable[str]]]) -> None:
+    """Refuse splits, each with its name, that share something.
+
+    >>> check_disjoint("f", "clips", [("train", ["a", "b"]), ("test", ["b"])])
+    Traceback (most recent call last):
+    ValueError: f: 1 clips are in 'train' and in 'test': b
+    """
+    for (first, ours), (second, theirs) in combinations(splits, 2):
+        shared = sorted(set(ours) & set(theirs))
+        if shared:
+            raise ValueError(
+                f"{function}: {len(shared)} {what} are in {first!r} and in {second!r}: "
+                f"{some(shared)}"
             )
 
 

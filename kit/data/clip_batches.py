@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from kit.data.clips import ClipBatch, Clips
 from kit.data.crops import VideoCrop
-from kit.data.epochs import EpochLoader
+from kit.data.epochs import EpochLoader, blocks
 from kit.data.ragged import is_ragged
 
 # An independent stream of chance for the order; one for what is cut out of each clip.
@@ -34,60 +34,50 @@ class TrainingBatches:
     seed: int = 0
 
     def __getitem__(self, key: tuple[int, Sequence[int]]) -> ClipBatch:
-        epoch, rows = key
-        modalities, lengths = {}, {}
-        for name in self.modalities:
-            if name in self.crops:
-                clip = self.clips.modality(name)
-                modalities[name] = torch.stack(
-                    [
-                        self.crops[name].training(
-                            clip[row], np.random.default_rng((self.seed, _CUT, epoch, row))
-                        )
-                        for row in rows
-                    ]
-                )
-            else:
-                modalities[name], steps = whole(self.clips, name, rows)
-                if steps is not None:
-                    lengths[name] = steps
-            if name in self.shifts:
-                rngs = [np.random.default_rng((self.seed, _SHIFT, epoch, row)) for row in rows]
-                modalities[name] = torch.stack(
-                    [
-                        shifted(video, *rng.integers(-self.shifts[name], self.shifts[name] + 1, 2))
-                        for video, rng in zip(modalities[name], rngs, strict=True)
-                    ]
-                )
-        return _batch(self.clips, modalities, lengths, rows)
+        uncut = [name for name in self.modalities if name not in self.crops]
+        values, lengths = stack_clips(self.clips, uncut, key[1])
+        for name, crop in self.crops.items():
+            clips = self.clips.modality(name)
+            values[name] = torch.stack(
+                [crop.training(clips[row], rng) for row, rng in self._chances(_CUT, *key)]
+            )
+        for name, most in self.shifts.items():
+            ways = [rng.integers(-most, most + 1, 2) for _, rng in self._chances(_SHIFT, *key)]
+            videos = zip(values[name], ways, strict=True)
+            values[name] = torch.stack([shifted(video, *way) for video, way in videos])
+        return _batch(self.clips, values, lengths, key[1])
+
+    def _chances(
+        self, stream: int, epoch: int, rows: Sequence[int]
+    ) -> list[tuple[int, np.random.Generator]]:
+        """For each row a generator that depends on nothing else of the batch."""
+        return [(row, np.random.default_rng((self.seed, stream, epoch, row))) for row in rows]
 
 
-@dataclass(frozen=True)
 class ClipLoader:
     """The training batches of each epoch: all clips in random order.
 
     Clips that are left over when all full batches are made wait for the next epoch's order: the
     paper's losses compare within a batch, and a smaller one would be another loss.
 
+    Args:
+        batches: what is asked for.
+        batch_size: clips in a batch.
+        workers: loader processes, which live as long as the loader.
+
     Raises:
         ValueError: fewer clips than a batch has.
 
     """
 
-    batches: TrainingBatches
-    batch_size: int
-    workers: int = 0
-    pin: bool = False
-    _epochs: EpochLoader[ClipBatch] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.batch_size <= len(self.batches.clips):
+    def __init__(self, batches: TrainingBatches, batch_size: int, *, workers: int = 0) -> None:
+        self.batches, self.batch_size, clips = batches, batch_size, len(batches.clips)
+        if not 1 <= batch_size <= clips:
             raise ValueError(
                 "ClipLoader: expected batch_size of at least 1 and no more than the "
-                f"{len(self.batches.clips)} training clips, got {self.batch_size}"
+                f"{clips} training clips, got {batch_size}"
             )
-        epochs = EpochLoader(self.batches, workers=self.workers, pin=self.pin)
-        object.__setattr__(self, "_epochs", epochs)
+        self._epochs = EpochLoader(batches, workers=workers)
 
     def __len__(self) -> int:
         return len(self.batches.clips) // self.batch_size
@@ -96,8 +86,8 @@ class ClipLoader:
         """The batches of one epoch, without the first `skip`."""
         rng = np.random.default_rng((self.batches.seed, _ORDER, epoch))
         order = rng.permutation(len(self.batches.clips))[: len(self) * self.batch_size]
-        keys = [(epoch, rows.tolist()) for rows in order.reshape(len(self), -1)[skip:]]
-        return self._epochs.epoch(keys)
+        rows = order.reshape(len(self), -1).tolist()
+        return self._epochs.epoch([(epoch, batch) for batch in rows[skip:]])
 
 
 def evaluation_batches(
@@ -119,37 +109,40 @@ def evaluation_batches(
         ValueError: more than one cropped modality: their windows would have no common count.
 
     """
-    if crops is not None and len(crops) > 1:
+    crops = crops or {}
+    if len(crops) > 1:
         raise ValueError(
             f"evaluation_batches: expected at most one cropped modality, got {', '.join(crops)}"
         )
-    at_once = 1 if crops else batch_size
-    for start in range(0, len(clips), at_once):
-        rows = list(range(start, min(start + at_once, len(clips))))
-        read = {name: whole(clips, name, rows) for name in modalities if name not in (crops or {})}
-        values = {name: value for name, (value, _) in read.items()}
-        lengths = {name: steps for name, (_, steps) in read.items() if steps is not None}
+    uncut = [name for name in modalities if name not in crops]
+    for rows in blocks(len(clips), 1 if crops else batch_size):
+        values, lengths = stack_clips(clips, uncut, rows)
         if not crops:
             yield _batch(clips, values, lengths, rows)
-            continue
-        ((name, crop),) = crops.items()
-        for windows in crop.evaluation(clips.modality(name)[start]).split(batch_size):
-            many = len(windows)
-            repeated = {other: v.repeat_interleave(many, 0) for other, v in values.items()}
-            steps = {other: s.repeat_interleave(many, 0) for other, s in lengths.items()}
-            yield _batch(clips, {**repeated, name: windows}, steps, rows * many)
+        for name, crop in crops.items():
+            for windows in crop.evaluation(clips.modality(name)[rows[0]]).split(batch_size):
+                many = len(windows)
+                repeated = {other: v.repeat_interleave(many, 0) for other, v in values.items()}
+                steps = {other: s.repeat_interleave(many, 0) for other, s in lengths.items()}
+                yield _batch(clips, {**repeated, name: windows}, steps, list(rows) * many)
 
 
-def whole(clips: Clips, name: str, rows: Sequence[int]) -> tuple[Tensor, Tensor | None]:
-    """These clips of one modality, uncut, as numbers; ragged ones end in zeros and have lengths."""
-    modality = clips.modality(name)
-    if isinstance(modality, np.ndarray):
-        return torch.from_numpy(np.asarray(modality[list(rows)], dtype=np.float32)), None
-    # A copy: what is mapped from a file may not be written to, and torch would warn of it.
-    parts = [torch.from_numpy(np.array(modality[row], dtype=np.float32)) for row in rows]
-    if not is_ragged(modality):
-        return torch.stack(parts), None
-    return pad_sequence(parts, batch_first=True), torch.tensor([len(part) for part in parts])
+def stack_clips(
+    clips: Clips, modalities: Sequence[str], rows: Sequence[int]
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """These clips uncut, as numbers by modality; ragged ones end in zeros and have lengths."""
+    values, lengths = {}, {}
+    for name in modalities:
+        modality = clips.modality(name)
+        parts = [np.asarray(modality[row], dtype=np.float32) for row in rows]
+        if is_ragged(modality):
+            # Copies: what is mapped from a file may not be written to, torch would warn of it.
+            copies = [torch.from_numpy(part.copy()) for part in parts]
+            values[name] = pad_sequence(copies, batch_first=True)
+            lengths[name] = torch.tensor([len(part) for part in parts])
+        else:
+            values[name] = torch.from_numpy(np.stack(parts))
+    return values, lengths
 
 
 def shifted(video: Tensor, down: int, right: int) -> Tensor:

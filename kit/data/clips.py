@@ -9,10 +9,8 @@ height, width, channels), waveform (samples,), log-mel (frames, mels), vector (d
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence, Sized
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field, replace
-from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kit.checks import check_name, some
+from kit.checks import check_disjoint, check_lengths, check_name, check_unique, some
 from kit.data.ragged import Array, Ragged, clip_shape, is_ragged, taken
 from kit.data.ragged import Modality as Modality
 
@@ -61,17 +59,11 @@ class Clips:
             )
         for what in self.modalities:
             check_name(where, modality=what)
-        counted: dict[str, Sized] = {"labels": self.labels, **self.modalities}
+        check_lengths(where, "clip", count, labels=self.labels)
+        check_lengths(where, "clip", count, **self.modalities)
         if len(self.groups):
-            counted["groups"] = self.groups
-        for what, things in counted.items():
-            if len(things) != count:
-                raise ValueError(
-                    f"{where}: expected one of {what} per clip ({count}), got {len(things)}"
-                )
-        twice = [one for one, times in Counter(self.ids).items() if times > 1]
-        if twice:
-            raise ValueError(f"{where}: ids must be unique, got twice: {some(twice)}")
+            check_lengths(where, "clip", count, groups=self.groups)
+        check_unique(where, ids=self.ids)
         labels = np.asarray(self.labels)
         if labels.ndim != 1 or labels.dtype.kind not in "iu" or labels.min() < 0:
             raise ValueError(
@@ -99,17 +91,12 @@ class Clips:
                 that are not in 0..clips-1.
 
         """
-        chosen = np.asarray(rows)
-        if chosen.size and chosen.dtype.kind not in "iu":
+        numbers = np.asarray(rows).tolist()
+        wrong = [row for row in numbers if type(row) is not int or not 0 <= row < len(self)]
+        if wrong or not numbers:
             raise ValueError(
-                f"Clips: split {self.name!r}: expected the numbers of rows, got {chosen.dtype}"
-            )
-        numbers = chosen.astype(np.int64).tolist()
-        outside = [row for row in numbers if not 0 <= row < len(self)]
-        if outside or not numbers:
-            raise ValueError(
-                f"Clips: split {self.name!r}: expected at least one row, all in "
-                f"0..{len(self) - 1}, got {some(outside) or 'none'}"
+                f"Clips: split {self.name!r}: expected the numbers of rows, at least one, all in "
+                f"0..{len(self) - 1}, got {some(wrong) or 'none'}"
             )
         return Clips(
             name or self.name,
@@ -133,28 +120,14 @@ class Clips:
         if name in self.modalities:
             raise ValueError(f"Clips: split {self.name!r} has a modality {name!r} already")
         given = self.modality(source)
-        made = (np.asarray(transform(given[row])) for row in range(len(self)))
-        first = next(made)
-        clips = chain([first], made)
-        if is_ragged(given) and first.ndim >= np.ndim(given[0]):
-            modality: Modality = Ragged.of(list(clips))
+        made = [np.asarray(transform(given[row])) for row in range(len(self))]
+        if is_ragged(given) and made[0].ndim >= np.ndim(given[0]):
+            modality: Modality = Ragged.of(made)
         else:
-            modality = np.empty((len(self), *first.shape), first.dtype)
-            other = []
-            for row, clip in enumerate(clips):
-                if (clip.shape, clip.dtype) == (first.shape, first.dtype):
-                    modality[row] = clip
-                else:
-                    other.append(self.ids[row])
-            if other:
-                raise ValueError(
-                    f"Clips: split {self.name!r}: expected that {name!r} has one shape and type, "
-                    f"as of {self.ids[0]!r} {first.shape} {first.dtype}, got others of "
-                    f"{len(other)} clips: {some(other)}"
-                )
-        return replace(
-            self, modalities={**self.modalities, name: modality}, checked=self.modalities
-        )
+            _check_clips(f"Clips: split {self.name!r}: modality {name!r}", made, self.ids)
+            modality = np.stack(made)
+        more = {**self.modalities, name: modality}
+        return replace(self, modalities=more, checked=self.modalities)
 
     def modality(self, name: str) -> Modality:
         """One modality by its name.
@@ -175,11 +148,8 @@ def _check_clips(where: str, modality: Modality, ids: Sequence[str]) -> None:
     """Refuse what is no number, empty, unlike the first clip, or not finite; name the clips."""
     first, ragged = modality[0], is_ragged(modality)
     kind, shape = getattr(first, "dtype", type(first).__name__), np.shape(first)[ragged:]
-    if (
-        not isinstance(first, np.ndarray | np.generic)
-        or first.dtype.kind not in "fiu"
-        or 0 in shape
-    ):
+    numbers = isinstance(first, np.ndarray | np.generic) and first.dtype.kind in "fiu"
+    if not numbers or 0 in shape:
         raise ValueError(
             f"{where}: expected a non-empty array of numbers, got {kind} {(len(modality), *shape)}"
         )
@@ -220,34 +190,25 @@ class ClipCorpus:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        where, (first, second, third) = f"ClipCorpus {self.name!r}", self.splits
-        for what, names in (("classes", self.classes), ("splits", [s.name for s in self.splits])):
-            twice = [one for one, times in Counter(names).items() if times > 1]
-            if twice:
-                raise ValueError(f"{where}: {what} must differ, got twice: {some(twice)}")
-        for a, b in ((first, second), (first, third), (second, third)):
-            shared = sorted(set(a.ids) & set(b.ids))
-            if shared:
-                raise ValueError(
-                    f"{where}: {len(shared)} clips are in {a.name!r} and in {b.name!r}: "
-                    f"{some(shared)}"
-                )
+        where = f"ClipCorpus {self.name!r}"
+        check_unique(where, classes=self.classes, splits=[split.name for split in self.splits])
+        check_disjoint(where, "clips", [(split.name, split.ids) for split in self.splits])
+        expected = _kinds(self.train)
         for split in self.splits:
-            kinds, expected = _kinds(split), _kinds(self.train)
+            kinds = _kinds(split)
             if kinds != expected:
                 raise ValueError(
                     f"{where}: modalities of {split.name!r} are {kinds}, of 'train' {expected}"
                 )
-            unknown = sorted({label for label in split.labels if label >= len(self.classes)})
+            unknown = sorted(set(split.labels) - set(range(len(self.classes))))
             if unknown:
                 raise ValueError(
                     f"{where}: split {split.name!r} has labels without a class: {some(unknown)}; "
                     f"there are {len(self.classes)} classes"
                 )
         object.__setattr__(self, "classes", tuple(str(one) for one in self.classes))
-        lacking = [
-            one for label, one in enumerate(self.classes) if label not in set(self.train.labels)
-        ]
+        taught = set(self.train.labels)
+        lacking = [one for label, one in enumerate(self.classes) if label not in taught]
         if lacking:
             raise ValueError(f"{where}: the training split has no clip of {some(lacking)}")
 
@@ -322,10 +283,11 @@ class ClipBatch(NamedTuple):
 
     def to(self, device: torch.device) -> ClipBatch:
         """On a device; what decides shapes stays on the CPU, so that nothing waits for a look."""
-        modalities = {
-            name: values.to(device, non_blocking=True) for name, values in self.modalities.items()
-        }
-        labels, indices = (
-            part.to(device, non_blocking=True) for part in (self.labels, self.indices)
+        return self._replace(
+            modalities={
+                name: values.to(device, non_blocking=True)
+                for name, values in self.modalities.items()
+            },
+            labels=self.labels.to(device, non_blocking=True),
+            indices=self.indices.to(device, non_blocking=True),
         )
-        return self._replace(modalities=modalities, labels=labels, indices=indices)

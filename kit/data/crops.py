@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from kit.checks import check_whole
 from kit.data.ragged import Array
 
 
@@ -34,11 +35,7 @@ class VideoCrop:
     mirrored: bool = True
 
     def __post_init__(self) -> None:
-        if self.frames < 1 or self.size < 1:
-            raise ValueError(
-                f"VideoCrop: expected at least 1 frame of at least 1 pixel, got {self.frames} "
-                f"of {self.size}"
-            )
+        check_whole("VideoCrop", at_least=1, frames=self.frames, size=self.size)
         for what in ("scale", "ratio"):  # lists, when they come from a file
             low, high = getattr(self, what)
             if not 0 < low <= high < float("inf") or (what == "scale" and high > 1):

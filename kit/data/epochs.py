@@ -93,6 +93,15 @@ class EpochLoader(Generic[Loaded]):
         return loader
 
 
+def blocks(count: int, size: int) -> list[range]:
+    """All rows in their order, so many at a time.
+
+    >>> blocks(5, 2)
+    [range(0, 2), range(2, 4), range(4, 5)]
+    """
+    return [range(count)[start : start + size] for start in range(0, count, size)]
+
+
 def _follow_parent(worker: int) -> None:
     """A process ends when its parent does, however that ends, and not by an interrupt before it.
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from functools import cache
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
+from kit.checks import check_whole
 
 FLOOR = 1e-10  # power; its 10 log10 is -100, what silence becomes
 
@@ -44,27 +46,41 @@ class LogMel:
     high_hz: float = 4000.0
 
     def __post_init__(self) -> None:
-        if min(self.sample_rate, self.window, self.hop, self.mels) < 1:
-            raise ValueError(
-                "LogMel: sample_rate, window, hop and mels must be at least 1, got "
-                f"{self.sample_rate}, {self.window}, {self.hop}, {self.mels}"
-            )
+        counts = {name: getattr(self, name) for name in ("sample_rate", "window", "hop", "mels")}
+        check_whole("LogMel", at_least=1, **counts)
         if not 0 <= self.low_hz < self.high_hz <= self.sample_rate / 2:
             raise ValueError(
                 f"LogMel: expected 0 <= low_hz < high_hz <= {self.sample_rate / 2}, half the "
                 f"sample rate, got {self.low_hz} and {self.high_hz}"
             )
 
+    @cached_property
     def bands(self) -> NDArray[np.float32]:
         """The mel matrix: (mels, window // 2 + 1) weights of each frequency in each band.
-
-        One matrix for all that ask for the same: it cannot be written to.
 
         Raises:
             ValueError: bands so narrow that one holds no frequency.
 
         """
-        return _bands(self)
+        from librosa.filters import mel
+
+        with warnings.catch_warnings():  # of empty bands, which are refused in words of our own
+            warnings.filterwarnings("ignore", message="Empty filters detected")
+            matrix: NDArray[np.float32] = mel(
+                sr=self.sample_rate,
+                n_fft=self.window,
+                n_mels=self.mels,
+                fmin=self.low_hz,
+                fmax=self.high_hz,
+            )
+        empty = int((matrix.max(axis=1) == 0).sum())
+        if empty:
+            raise ValueError(
+                f"LogMel: {empty} of {self.mels} bands hold no frequency of a window of "
+                f"{self.window} samples; expected fewer mels or a longer window"
+            )
+        matrix.flags.writeable = False
+        return matrix
 
     def __call__(self, waveform: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
         """Transform waveforms; the first window is centred on the first sample.
@@ -81,15 +97,11 @@ class LogMel:
 
         """
         waveform = np.asarray(waveform)
-        if waveform.dtype.kind != "f" or waveform.size == 0 or waveform.ndim == 0:
+        long = waveform.size > 0 and waveform.ndim > 0 and waveform.shape[-1] >= self.window
+        if waveform.dtype.kind != "f" or not long:
             raise ValueError(
-                f"LogMel: expected waveforms (..., samples) of floats, got {waveform.dtype} "
-                f"{waveform.shape}"
-            )
-        if waveform.shape[-1] < self.window:
-            raise ValueError(
-                f"LogMel: expected at least {self.window} samples, a window, "
-                f"got {waveform.shape[-1]}"
+                f"LogMel: expected waveforms (..., samples) of floats, at least {self.window} "
+                f"samples, a window, got {waveform.dtype} {waveform.shape}"
             )
         if not np.isfinite(waveform).all():
             raise ValueError("LogMel: expected a finite waveform, got nan or infinity")
@@ -99,12 +111,11 @@ class LogMel:
             self.window,
             self.hop,
             window=torch.hann_window(self.window),
-            center=True,
             pad_mode="reflect",
             return_complex=True,
         )
         power = (spectrum.real.square() + spectrum.imag.square()).transpose(1, 2)
-        loudness = power.numpy() @ self.bands().T
+        loudness = power.numpy() @ self.bands.T
         # In float64, where 10 log10 of the floor is -100 and not -100.00001.
         decibel = np.float32(10 * np.log10(np.maximum(np.float64(loudness), FLOOR)))
         return decibel.reshape(*waveform.shape[:-1], *decibel.shape[1:])
@@ -112,26 +123,3 @@ class LogMel:
 
 # What PANNs' networks were trained on.
 PANNS = LogMel(32000, window=1024, hop=320, mels=64, low_hz=50.0, high_hz=14000.0)
-
-
-@cache
-def _bands(asked: LogMel) -> NDArray[np.float32]:
-    from librosa.filters import mel
-
-    with warnings.catch_warnings():  # of empty bands, which are refused in words of our own
-        warnings.filterwarnings("ignore", message="Empty filters detected")
-        matrix: NDArray[np.float32] = mel(
-            sr=asked.sample_rate,
-            n_fft=asked.window,
-            n_mels=asked.mels,
-            fmin=asked.low_hz,
-            fmax=asked.high_hz,
-        )
-    empty = int((matrix.max(axis=1) == 0).sum())
-    if empty:
-        raise ValueError(
-            f"LogMel: {empty} of {asked.mels} bands hold no frequency of a window of "
-            f"{asked.window} samples; expected fewer mels or a longer window"
-        )
-    matrix.flags.writeable = False
-    return matrix

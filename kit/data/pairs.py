@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from kit.checks import some
+from kit.checks import check_disjoint, check_lengths, check_unique, check_whole, some
 from kit.data.epochs import EpochLoader
 from kit.data.vocabulary import Tokens, Vocabulary
 
@@ -62,18 +61,9 @@ class CaptionedImages:
         images = len(self.image_names)
         if images == 0:
             raise ValueError(f"{where}: expected at least one image, got none")
-        if len(self.image_labels) != images:
-            raise ValueError(
-                f"{where}: expected one label per image ({images}), got {len(self.image_labels)}"
-            )
-        if len(self.captions) != len(self.caption_images):
-            raise ValueError(
-                f"{where}: expected one image index per caption ({len(self.captions)}), "
-                f"got {len(self.caption_images)}"
-            )
-        twice = [name for name, times in Counter(self.image_names).items() if times > 1]
-        if twice:
-            raise ValueError(f"{where}: image names must be unique, got twice: {some(twice)}")
+        check_lengths(where, "image", images, image_labels=self.image_labels)
+        check_lengths(where, "caption", len(self.captions), caption_images=self.caption_images)
+        check_unique(where, image_names=self.image_names)
         described = self.image_of_caption
         outside = described[(described < 0) | (described >= images)]
         if len(outside):
@@ -97,16 +87,14 @@ class CaptionedImages:
         return [self.image_labels[index] for index in self.caption_images]
 
     @cached_property
-    def _by_image(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The captions in the order of their images, and where each image's begin and end."""
-        order = np.argsort(self.image_of_caption, kind="stable")
-        counts = np.bincount(self.image_of_caption, minlength=len(self.image_names))
-        return order, np.concatenate([[0], np.cumsum(counts)])
+    def _by_image(self) -> list[NDArray[np.int64]]:
+        """Where the captions of each image are."""
+        ends = np.cumsum(np.bincount(self.image_of_caption, minlength=len(self.image_names)))
+        return np.split(np.argsort(self.image_of_caption, kind="stable"), ends[:-1])
 
     def captions_of(self, image: int) -> list[str]:
         """What is said of one image."""
-        order, starts = self._by_image
-        return [self.captions[index] for index in order[starts[image] : starts[image + 1]]]
+        return [self.captions[index] for index in self._by_image[image]]
 
     def content_hash(self) -> str:
         """What tells the pictures from others, all of them.
@@ -143,14 +131,8 @@ class Corpus:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        first, second, third = self.splits
-        for a, b in ((first, second), (first, third), (second, third)):
-            shared = sorted(set(a.image_names) & set(b.image_names))
-            if shared:
-                raise ValueError(
-                    f"Corpus {self.name!r}: {len(shared)} images are in {a.name!r} and in "
-                    f"{b.name!r}: {some(shared)}"
-                )
+        named = [(split.name, split.image_names) for split in self.splits]
+        check_disjoint(f"Corpus {self.name!r}", "images", named)
 
     @property
     def splits(self) -> tuple[CaptionedImages, CaptionedImages, CaptionedImages]:
@@ -194,11 +176,12 @@ class PairBatch(NamedTuple):
 
     def to(self, device: torch.device) -> PairBatch:
         """On a device; the lengths stay on the CPU, where packing wants them."""
-        images, tokens, labels, indices = (
-            part.to(device, non_blocking=True)
-            for part in (self.images, self.tokens, self.labels, self.indices)
-        )
-        return PairBatch(images, tokens, self.lengths, labels, indices)
+        moved = {
+            name: getattr(self, name).to(device, non_blocking=True)
+            for name in self._fields
+            if name != "lengths"
+        }
+        return self._replace(**moved)
 
 
 class Pictures(Protocol):
@@ -272,8 +255,7 @@ def batches_by_length(
     >>> batches_by_length([3, 9, 3, 9], batch_size=2, seed=0, epoch=0)
     [array([1, 3]), array([2, 0])]
     """
-    if batch_size < 1:
-        raise ValueError(f"batches_by_length: batch_size must be at least 1, got {batch_size}")
+    check_whole("batches_by_length", at_least=1, batch_size=batch_size)
     draw = np.random.default_rng((seed, epoch))
     shuffled = draw.permutation(len(lengths))
     order = shuffled[np.argsort(np.asarray(lengths)[shuffled], kind="stable")]
@@ -298,9 +280,8 @@ class PairLoader:
     ) -> None:
         self.pairs, self.batch_size = pairs, batch_size
         self._lengths = pairs.tokens.lengths
-        self._epochs = EpochLoader(
-            pairs, workers=0 if pairs.pictures.in_memory else workers, pin=pin
-        )
+        workers = 0 if pairs.pictures.in_memory else workers
+        self._epochs = EpochLoader(pairs, workers=workers, pin=pin)
 
     def __len__(self) -> int:
         return len(_starts(len(self.pairs), self.batch_size))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kit.checks import some
 from kit.data.clips import ClipCorpus, Clips
@@ -38,7 +39,7 @@ def stratified_split(
         )
     rng = np.random.default_rng((seed, 10))
     labels = np.asarray(clips.labels)
-    parts: list[list[int]] = [[], [], []]
+    part = np.zeros(len(clips), dtype=int)
     for label in np.unique(labels):
         rows = rng.permutation(np.flatnonzero(labels == label))
         if len(rows) < 3:
@@ -50,13 +51,9 @@ def stratified_split(
         held = [max(1, round(share * len(rows))) for share in shares[1:]]
         while sum(held) > len(rows) - 1:
             held[held.index(max(held))] -= 1
-        cuts = (len(rows) - sum(held), len(rows) - held[1])
-        for part, chosen in zip(parts, np.split(rows, cuts), strict=True):
-            part += chosen.tolist()
-    names = ("train", "validation", "test")
-    train, validation, test = (
-        clips.take(sorted(part), name=named) for named, part in zip(names, parts, strict=True)
-    )
+        part[rows[len(rows) - sum(held) :]] = 1
+        part[rows[len(rows) - held[1] :]] = 2
+    train, validation, test = _taken(clips, part)
     torn = set(test.groups) & {*train.groups, *validation.groups}
     notes = (
         f"{len(torn)} of {len(set(clips.groups))} groups are in the test split and in another: a "
@@ -86,30 +83,29 @@ def group_folds(
 
     """
     groups = np.asarray(clips.groups)
-    if len(np.unique(groups)) < 2:
-        raise ValueError(
-            f"group_folds: expected clips of at least two groups, got {len(np.unique(groups))}"
-        )
+    names = np.unique(groups).tolist()
+    if len(names) < 2:
+        raise ValueError(f"group_folds: expected clips of at least two groups, got {len(names)}")
     if not 0 < validation < 1:
         raise ValueError(f"group_folds: expected validation between 0 and 1, got {validation}")
     labels = np.asarray(clips.labels)
-    for fold, group in enumerate(np.unique(groups).tolist()):
+    for fold, group in enumerate(names):
         rng = np.random.default_rng((seed, 11, fold))
-        chosen = np.zeros(len(clips), dtype=bool)
+        part = np.where(groups == group, 2, 0)
         for label in np.unique(labels):
             rows = rng.permutation(np.flatnonzero((labels == label) & (groups != group)))
-            chosen[rows[: max(1, round(validation * len(rows)))]] = True
-        tested = groups == group
-        yield (
-            group,
-            ClipCorpus(
-                f"{name}, {group} tested",
-                classes,
-                clips.take(np.flatnonzero(~tested & ~chosen), name="train"),
-                clips.take(np.flatnonzero(chosen), name="validation"),
-                clips.take(np.flatnonzero(tested), name="test"),
-            ),
-        )
+            part[rows[: max(1, round(validation * len(rows)))]] = 1
+        yield group, ClipCorpus(f"{name}, {group} tested", classes, *_taken(clips, part))
+
+
+def _taken(clips: Clips, part: NDArray[np.int_]) -> tuple[Clips, Clips, Clips]:
+    """Training, validation and test split: the clips whose part is 0, 1, 2."""
+    train, validation, test = (np.flatnonzero(part == number) for number in range(3))
+    return (
+        clips.take(train, name="train"),
+        clips.take(validation, name="validation"),
+        clips.take(test, name="test"),
+    )
 
 
 def refuse_shared_groups(where: str, corpus: ClipCorpus) -> ClipCorpus:

@@ -11,7 +11,6 @@ import dataclasses
 import hashlib
 import sys
 import zipfile
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,13 +23,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from kit.checks import some
-from kit.data.epochs import EpochLoader
+from kit.checks import check_unique, some
+from kit.data.epochs import EpochLoader, blocks
 from kit.data.images import TransformedImages
 from kit.data.pairs import CaptionedImages
 from kit.encoders.image import ImageBackbone
 from kit.files import atomic
 from kit.training import evaluating
+
+PICTURES = 64  # go through a frozen backbone at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +105,6 @@ def compute_features(
     backbone: ImageBackbone,
     *,
     cache: str | Path | None,
-    batch_size: int = 64,
     device: str = "cpu",
     workers: int = 0,
 ) -> ImageFeatures:
@@ -120,19 +120,16 @@ def compute_features(
         backbone: left on the device and in the mode it came in.
         cache: a folder, made if needed; the file is a safetensors file with `plain` and `flipped`.
             None keeps nothing.
-        batch_size: pictures at a time.
         device: where to compute, such as ``"cuda"``. The result is on the CPU.
         workers: processes that open pictures.
 
     Raises:
-        ValueError: a batch size below 1, a picture that cannot be opened, features that are not
-            finite, a damaged cache file.
+        ValueError: a picture that cannot be opened, features that are not finite, a damaged cache
+            file.
 
     """
-    if batch_size < 1:
-        raise ValueError(f"compute_features: batch_size must be at least 1, got {batch_size}")
     if cache is None:
-        return _through(split, backbone, batch_size, device, workers)
+        return _through(split, backbone, device, workers)
     key = _fingerprint(split, backbone)
     path = Path(cache) / f"{split.name}_{backbone.name}_{key}.safetensors"
     if path.is_file():
@@ -142,10 +139,10 @@ def compute_features(
             raise ValueError(
                 f"compute_features: {path}: damaged cache file, delete it ({error})"
             ) from error
-    features = _through(split, backbone, batch_size, device, workers)
-    views = {"plain": features.plain, "flipped": features.flipped}
+    features = _through(split, backbone, device, workers)
+    flipped = {} if features.flipped is None else {"flipped": features.flipped}
     with atomic(path) as part:
-        save_file({name: view for name, view in views.items() if view is not None}, part)
+        save_file({"plain": features.plain, **flipped}, part)
     return features
 
 
@@ -174,25 +171,11 @@ class FeatureFile:
         unknown = [name for name in image_names if name not in self.row]
         if unknown:
             raise ValueError(
-                f"load_features: {self.path}: {len(unknown)} of {len(image_names)} images have no "
+                f"read_features: {self.path}: {len(unknown)} of {len(image_names)} images have no "
                 f"features: {some(unknown)}; the file has {some(list(self.row), most=2)}"
             )
         rows = torch.tensor([self.row[name] for name in image_names])
         return ImageFeatures(self.features, rows=rows)
-
-
-def load_features(path: str | Path, image_names: Sequence[str]) -> ImageFeatures:
-    """One view of features from an ``.npz`` file, rows picked and ordered by image name.
-
-    Args:
-        path: what `read_features` reads.
-        image_names: the names of a split, in its order.
-
-    Raises:
-        ValueError: what `read_features` and `FeatureFile.of` refuse.
-
-    """
-    return read_features(path).of(image_names)
 
 
 def read_features(path: str | Path) -> FeatureFile:
@@ -213,25 +196,19 @@ def read_features(path: str | Path) -> FeatureFile:
             arrays = np.load(file, allow_pickle=False)
             found = list(arrays) if isinstance(arrays, Mapping) else ["a single array"]
             if not {"files", "feat"} <= set(found):
-                raise ValueError(
-                    f"expected the arrays files and feat, got {', '.join(found) or 'none'}"
-                )
+                raise ValueError(f"expected the arrays files and feat, got {some(found) or 'none'}")
             files, feat = arrays["files"], arrays["feat"]
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"load_features: {path}: no .npz file of features: {error}") from error
+        raise ValueError(f"read_features: {path}: no .npz file of features: {error}") from error
     named = files.ndim == 1 and files.dtype.kind in "US"
     if not named or feat.ndim != 2 or len(feat) != len(files) or feat.dtype.kind != "f":
         raise ValueError(
-            f"load_features: {path}: expected n names in files and (n, dim) float in feat, got "
+            f"read_features: {path}: expected n names in files and (n, dim) float in feat, got "
             f"{files.shape} {files.dtype} and {feat.shape} {feat.dtype}"
         )
     names = files.astype(str).tolist()
+    check_unique(f"read_features: {path}", files=names)
     row = {name: index for index, name in enumerate(names)}
-    if len(row) < len(names):
-        twice = [name for name, times in Counter(names).items() if times > 1]
-        raise ValueError(
-            f"load_features: {path}: files has {len(twice)} names twice: {some(twice)}"
-        )
     kept = np.float16 if feat.dtype.itemsize == 2 else np.float32
     return FeatureFile(path, torch.from_numpy(feat.astype(kept, copy=False)), row)
 
@@ -250,14 +227,14 @@ def _fingerprint(split: CaptionedImages, backbone: ImageBackbone) -> str:
 
 
 def _through(
-    split: CaptionedImages, backbone: ImageBackbone, batch_size: int, device: str, workers: int
+    split: CaptionedImages, backbone: ImageBackbone, device: str, workers: int
 ) -> ImageFeatures:
     """All pictures of a split through a backbone, each opened once."""
     from tqdm import tqdm
 
     images, home = len(split.image_names), next(backbone.parameters()).device
     views = [torch.empty(images, backbone.feature_dim) for _ in range(1 + split.mirrored)]
-    keys = [range(at, min(at + batch_size, images)) for at in range(0, images, batch_size)]
+    keys = blocks(images, PICTURES)
     opened = TransformedImages(split.open_image, backbone.transform)
     loader = EpochLoader(opened, workers=workers, pin=torch.device(device).type == "cuda")
     try:

@@ -10,19 +10,16 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
-import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from kit.data.epochs import EpochLoader
+from kit.data.epochs import EpochLoader, blocks
 from kit.data.images import TransformedImages, open_picture
 from kit.data.pairs import CaptionedImages, Corpus
 from kit.encoders.image import ImageBackbone, image_backbone
 from kit.files import file_hash
 from kit.retrieval.features import FeatureFile, ImageFeatures, compute_features, read_features
 from kit.training import evaluating
-
-PICTURES = 256  # at a time, where nothing is trained
 
 
 @dataclass(frozen=True)
@@ -185,10 +182,9 @@ class ImageSource:
 
     def batches(self, split: CaptionedImages) -> Iterator[Tensor]:
         """The plain views of a split's images in order, (up to 256, ...) float32 at a time."""
-        pictures, images = self.pictures(split), len(split.image_names)
-        keys = [range(at, min(at + PICTURES, images)) for at in range(0, images, PICTURES)]
+        pictures, keys = self.pictures(split), blocks(len(split.image_names), 256)
         if isinstance(pictures, ImageFeatures):
-            return (pictures(rows) for rows in keys)
+            return map(pictures, keys)
         return EpochLoader(pictures, workers=self.workers).epoch(keys)
 
     def of_pictures(self, pictures: Sequence[Path | str | Image.Image]) -> Iterator[Tensor]:
@@ -215,10 +211,9 @@ class ImageSource:
                 "it has no backbone to see pictures with, use encode_features"
             )
         device = next(self.backbone.parameters()).device
-        for at in range(0, len(pictures), 64):
-            pixels = torch.stack(
-                [self.backbone.transform(_opened(one)) for one in pictures[at : at + 64]]
-            )
+        opened = TransformedImages(lambda row: _opened(pictures[row]), self.backbone.transform)
+        for rows in blocks(len(pictures), 64):
+            pixels = opened(rows)
             if self.blueprint.frozen:
                 with evaluating(self.backbone):
                     pixels = self.backbone(pixels.to(device)).cpu()

@@ -269,11 +269,17 @@ def test_a_block_of_rows_is_not_copied() -> None:
 @pytest.mark.parametrize(
     ("chosen", "message"),
     [
-        ([], r"^Clips: split 'train': expected at least one row, all in 0..3, got none$"),
-        ([3, 4, -1], r"at least one row, all in 0..3, got 4, -1$"),
+        (
+            [],
+            r"^Clips: split 'train': expected the numbers of rows, at least one, .* got none$",
+        ),
+        ([3, 4, -1], r"at least one, all in 0..3, got 4, -1$"),
         ([0, 0], r"ids must be unique, got twice: a$"),
-        ([False, True, True, False], r"split 'train': expected the numbers of rows, got bool$"),
-        ([1.0], r"expected the numbers of rows, got float64$"),
+        (
+            [False, True, True, False],
+            r"split 'train': expected the numbers of rows, .* got False, True, True, False$",
+        ),
+        ([1.0], r"expected the numbers of rows, .* got 1.0$"),
     ],
 )
 def test_rows_that_cannot_be_taken(chosen: list[Any], message: str) -> None:
@@ -315,7 +321,7 @@ def test_pooled_sequences_are_vectors_and_one_shape_is_asked_of_one_size() -> No
     sizes = iter(range(1, len(split) + 1))
     with pytest.raises(
         ValueError,
-        match=r"'cut' has one shape and type, as of 'a' \(1,\) float64, got others of 3 clip",
+        match=r"modality 'cut': expected clips of one shape and type, .*, got 3 others: b",
     ):
         split.derived("cut", "sound", lambda _: np.zeros(next(sizes)))
 
@@ -495,11 +501,11 @@ def test_a_corpus_counts_its_splits() -> None:
         ),
         (
             {"classes": ("spin", "spin")},
-            r"^ClipCorpus 'toy': classes must differ, got twice: spin$",
+            r"^ClipCorpus 'toy': classes must be unique, got twice: spin$",
         ),
         (
             {"test": clips(name="train", ids=list("ijkl"))},
-            r"^ClipCorpus 'toy': splits must differ, got twice: train$",
+            r"^ClipCorpus 'toy': splits must be unique, got twice: train$",
         ),
     ],
 )

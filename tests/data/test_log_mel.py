@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+from dataclasses import asdict
 from typing import Any
 
 import kaldi_native_fbank
@@ -47,7 +48,7 @@ def test_bands_are_those_of_a_second_library(transform: LogMel) -> None:
     mels.is_librosa, mels.norm, mels.use_slaney_mel_scale = True, "slaney", True
     mels.floor_to_int_bin = False
     second = kaldi_native_fbank.MelBanks(mels, frames).get_matrix()
-    bands = transform.bands()
+    bands = transform.bands
     assert bands.shape == second.shape == (transform.mels, transform.window // 2 + 1)
     assert bands.dtype == np.float32
     np.testing.assert_allclose(bands, second, rtol=0, atol=1e-4 * bands.max())
@@ -81,14 +82,14 @@ def bands_by_hand(transform: LogMel) -> NDArray[np.float64]:
 
 @each
 def test_bands_are_triangles_of_equal_area_on_slaneys_scale(transform: LogMel) -> None:
-    np.testing.assert_allclose(transform.bands(), bands_by_hand(transform), rtol=0, atol=1e-7)
+    np.testing.assert_allclose(transform.bands, bands_by_hand(transform), rtol=0, atol=1e-7)
 
 
 def test_bands_are_made_once_and_cannot_be_written_to() -> None:
-    assert LogMel().bands() is LogMel(8000).bands()
-    assert LogMel(low_hz=100).bands() is not LogMel().bands()
+    transform = LogMel()
+    assert transform.bands is transform.bands
     with pytest.raises(ValueError, match=r"read-only"):
-        LogMel().bands()[0, 0] = 1
+        transform.bands[0, 0] = 1
 
 
 # ---- the whole transform
@@ -190,7 +191,7 @@ def test_panns_constants_are_the_published_ones() -> None:
         "low_hz": 50,
         "high_hz": 14000,
     }
-    assert vars(PANNS) == published
+    assert asdict(PANNS) == published
     assert PANNS(noise(32000)).shape == (101, 64)  # 100 frames a second
 
 
@@ -198,7 +199,7 @@ def test_a_transform_is_a_value() -> None:
     assert LogMel() == LogMel(8000, window=200, hop=80, mels=40, low_hz=50, high_hz=4000)
     again = pickle.loads(pickle.dumps(PANNS))  # to worker processes
     assert again == PANNS
-    assert again.bands() is PANNS.bands()
+    assert np.array_equal(again.bands, PANNS.bands)
 
 
 # ---- what is refused
@@ -206,7 +207,7 @@ def test_a_transform_is_a_value() -> None:
 
 @pytest.mark.parametrize("name", ["sample_rate", "window", "hop", "mels"])
 def test_counts_are_at_least_1(name: str) -> None:
-    message = r"^LogMel: sample_rate, window, hop and mels must be at least 1, got .*\b0\b"
+    message = rf"^LogMel: {name} must be a whole number of at least 1, got 0$"
     with pytest.raises(ValueError, match=message):
         LogMel(**{name: 0})
 
@@ -232,7 +233,7 @@ def test_bands_that_hold_no_frequency_are_counted() -> None:
         r"fewer mels or a longer window$"
     )
     with pytest.raises(ValueError, match=message):
-        crowded.bands()
+        _ = crowded.bands
     with pytest.raises(ValueError, match=message):
         crowded(noise(4000))
 
@@ -240,11 +241,17 @@ def test_bands_that_hold_no_frequency_are_counted() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (np.zeros(800, np.int16), r"waveforms \(\.\.\., samples\) of floats, got int16 \(800,\)$"),
-        (np.float32(0.5), r"waveforms \(\.\.\., samples\) of floats, got float32 \(\)$"),
-        (np.zeros((0, 800)), r"waveforms \(\.\.\., samples\) of floats, got float64 \(0, 800\)$"),
-        (np.zeros(0), r"waveforms \(\.\.\., samples\) of floats, got float64 \(0,\)$"),
-        (noise(2, 199), r"at least 200 samples, a window, got 199$"),
+        (
+            np.zeros(800, np.int16),
+            r"waveforms \(\.\.\., samples\) of floats, .* got int16 \(800,\)$",
+        ),
+        (np.float32(0.5), r"waveforms \(\.\.\., samples\) of floats, .* got float32 \(\)$"),
+        (
+            np.zeros((0, 800)),
+            r"waveforms \(\.\.\., samples\) of floats, .* got float64 \(0, 800\)$",
+        ),
+        (np.zeros(0), r"waveforms \(\.\.\., samples\) of floats, .* got float64 \(0,\)$"),
+        (noise(2, 199), r".* at least 200 samples, a window, got float32 \(2, 199\)$"),
         (np.array([0.0] * 400 + [math.nan]), r"a finite waveform, got nan or infinity$"),
         (np.array([0.0] * 400 + [math.inf]), r"a finite waveform, got nan or infinity$"),
     ],

@@ -86,9 +86,12 @@ def sentences(count: int) -> list[str]:
             {"image_names": []},
             r"^CaptionedImages: split 'train': expected at least one image, got none$",
         ),
-        ({"image_labels": [1]}, r"split 'train': expected one label per image \(3\), got 1"),
-        ({"captions": ["x"]}, r"expected one image index per caption \(1\), got 4"),
-        ({"image_names": ["a", "b", "a"]}, r"image names must be unique, got twice: a"),
+        (
+            {"image_labels": [1]},
+            r"split 'train': expected one of image_labels per image \(3\), got 1",
+        ),
+        ({"captions": ["x"]}, r"expected one of caption_images per caption \(1\), got 4"),
+        ({"image_names": ["a", "b", "a"]}, r"image_names must be unique, got twice: a"),
         ({"caption_images": [2, 0, 1, 3]}, r"indices must lie in 0\.\.2, got 3"),
         ({"caption_images": [2, 0, 1, -1]}, r"captions without an image: .* got -1"),
         ({"caption_images": [0, 0, 0, 0]}, r"split 'train': 2 images without captions: b, c$"),
@@ -307,7 +310,8 @@ def test_a_single_sample_left_over_joins_a_batch(
 
 def test_batch_size_must_be_positive() -> None:
     with pytest.raises(
-        ValueError, match=r"^batches_by_length: batch_size must be at least 1, got 0$"
+        ValueError,
+        match=r"^batches_by_length: batch_size must be a whole number of at least 1, got 0$",
     ):
         batches_by_length([3, 4], batch_size=0, seed=0, epoch=0)
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from kit.corpora.flickr8k import flickr8k
 from kit.data.pairs import CaptionedImages, Corpus
 from kit.encoders.image import image_backbone
-from kit.retrieval.features import compute_features, load_features
+from kit.retrieval.features import compute_features, read_features
 
 pytestmark = pytest.mark.realdata
 
@@ -47,7 +47,7 @@ def test_counts_are_the_published_ones(corpus: Corpus) -> None:
 def test_published_features_fit_every_split(data: Path, corpus: Corpus) -> None:
     for split in corpus.splits:
         path = data / "flickr8k_features" / "mobilenet_v1.npz"
-        features = load_features(path, split.image_names)
+        features = read_features(path).of(split.image_names)
         assert features(range(len(split.image_names))).shape == (len(split.image_names), 1024)
 
 
@@ -70,7 +70,7 @@ def test_mobilenet_sees_what_the_published_features_say(
     The same weights under symmetric padding, or with the input in [0, 1], give about 0.83.
     """
     split = first_images(corpus.test, 16)
-    published = load_features(data / "flickr8k_features" / "mobilenet_v1.npz", split.image_names)
+    published = read_features(data / "flickr8k_features" / "mobilenet_v1.npz").of(split.image_names)
     weights = data / "weights" / "mobilenetv1_100.safetensors"
     cosine = {}
     for name in ("mobilenet_v1", "mobilenet_v1_timm"):

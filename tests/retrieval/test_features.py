@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from kit.data.pairs import CaptionedImages
 from kit.encoders.image import ImageBackbone
 from kit.encoders.transform import ImageTransform
-from kit.retrieval.features import ImageFeatures, compute_features, load_features, read_features
+from kit.retrieval.features import ImageFeatures, compute_features, read_features
 
 TRANSFORM = ImageTransform(4, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
@@ -69,8 +69,11 @@ def by_hand(part: CaptionedImages, network: ImageBackbone) -> tuple[Tensor, Tens
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 64])
-def test_both_views_of_every_picture_in_order(tmp_path: Path, batch_size: int) -> None:
-    features = computed(tmp_path, batch_size=batch_size)
+def test_both_views_of_every_picture_in_order(
+    tmp_path: Path, batch_size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kit.retrieval.features.PICTURES", batch_size)
+    features = computed(tmp_path)
     plain, flipped = by_hand(split(), backbone())
     assert features.plain.shape == (5, 7)
     assert features.plain.dtype == torch.float32
@@ -100,7 +103,7 @@ def test_a_second_call_reads_the_cache(tmp_path: Path, monkeypatch: pytest.Monke
         raise AssertionError("computed again")
 
     monkeypatch.setattr(ImageBackbone, "forward", no_more)
-    second = computed(tmp_path, batch_size=2)
+    second = computed(tmp_path)
     assert torch.equal(first.plain, second.plain)
     assert first.flipped is not None
     assert second.flipped is not None
@@ -141,10 +144,13 @@ def test_a_picture_is_opened_once_for_both_views_and_its_hash(tmp_path: Path) ->
     assert pictures.opened == 3 * 5
 
 
-def test_processes_and_no_cache_change_nothing(tmp_path: Path) -> None:
-    expected = computed(tmp_path, batch_size=2)
+def test_processes_and_no_cache_change_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kit.retrieval.features.PICTURES", 2)
+    expected = computed(tmp_path)
     for workers in (0, 2):
-        features = computed(tmp_path, cache=None, batch_size=2, workers=workers)
+        features = computed(tmp_path, cache=None, workers=workers)
         assert torch.equal(features.plain, expected.plain)
         assert features.flipped is not None
         assert expected.flipped is not None
@@ -187,11 +193,6 @@ def test_a_damaged_cache_file_is_named(tmp_path: Path) -> None:
     file.write_bytes(b"damaged")
     with pytest.raises(ValueError, match=rf"compute_features: .*{file.name}: damaged cache file"):
         computed(tmp_path)
-
-
-def test_no_batch_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="compute_features: batch_size must be at least 1, got 0"):
-        computed(tmp_path, batch_size=0)
 
 
 def test_features_that_are_not_finite_are_not_cached(tmp_path: Path) -> None:
@@ -249,7 +250,7 @@ def saved(tmp_path: Path, **arrays: object) -> Path:
 def test_rows_are_picked_and_ordered_by_name(tmp_path: Path) -> None:
     feat = np.arange(6, dtype=np.float16).reshape(3, 2)
     path = saved(tmp_path, files=np.array(["a", "b", "c"]), feat=feat)
-    features = load_features(path, ["c", "a"])
+    features = read_features(path).of(["c", "a"])
     assert features.plain.dtype == torch.float16  # held as they are, raised batch by batch
     assert features([0, 1]).dtype == torch.float32
     assert features([0, 1]).tolist() == [[4, 5], [0, 1]]
@@ -268,13 +269,13 @@ def test_a_file_is_read_once_and_held_once_for_all_splits(tmp_path: Path) -> Non
 def test_features_of_any_precision(tmp_path: Path, kind: str) -> None:
     feat = np.arange(6).reshape(3, 2).astype(kind)
     path = saved(tmp_path, files=np.array(["a", "b", "c"]), feat=feat)
-    assert load_features(path, ["b"])([0]).tolist() == [[2, 3]]
+    assert read_features(path).of(["b"])([0]).tolist() == [[2, 3]]
 
 
 def test_rows_of_other_images_may_be_what_they_like(tmp_path: Path) -> None:
     feat = np.array([[np.nan], [1.0]], np.float32)
     path = saved(tmp_path, files=np.array(["other", "mine"]), feat=feat)
-    assert load_features(path, ["mine"])([0]).item() == 1
+    assert read_features(path).of(["mine"])([0]).item() == 1
 
 
 def test_names_without_features_are_counted_and_named(tmp_path: Path) -> None:
@@ -284,7 +285,7 @@ def test_names_without_features_are_counted_and_named(tmp_path: Path) -> None:
         match=r"features\.npz: 2 of 3 images have no features: a\.jpg, b\.jpg; "
         r"the file has a\.png, b\.png",
     ):
-        load_features(path, ["a.jpg", "b.jpg", "a.png"])
+        read_features(path).of(["a.jpg", "b.jpg", "a.png"])
 
 
 @pytest.mark.parametrize(
@@ -302,7 +303,10 @@ def test_names_without_features_are_counted_and_named(tmp_path: Path) -> None:
             {"files": np.arange(2), "feat": np.zeros((2, 3))},
             r"n names in files .* \(2,\) int64 and",
         ),
-        ({"files": np.array(["a", "a"]), "feat": np.zeros((2, 3))}, "files has 1 names twice: a"),
+        (
+            {"files": np.array(["a", "a"]), "feat": np.zeros((2, 3))},
+            "files must be unique, got twice: a",
+        ),
         (
             {"files": np.array(["a"], dtype=object), "feat": np.zeros((1, 3))},
             r"no \.npz file of features: Object arrays cannot be loaded",
@@ -314,19 +318,19 @@ def test_a_wrong_features_file_is_named(
     tmp_path: Path, arrays: dict[str, object], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        load_features(saved(tmp_path, **arrays), ["a"])
+        read_features(saved(tmp_path, **arrays)).of(["a"])
 
 
 @pytest.mark.parametrize("content", [b"", b"no features", b"PK\x03\x04 broken"])
 def test_a_file_that_is_no_npz_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "features.npz"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"load_features: .*features\.npz: no \.npz file of feat"):
-        load_features(path, ["a"])
+    with pytest.raises(ValueError, match=r"read_features: .*features\.npz: no \.npz file of feat"):
+        read_features(path).of(["a"])
 
 
 def test_a_single_array_and_a_missing_file_are_named(tmp_path: Path) -> None:
     np.save(tmp_path / "array.npy", np.zeros((2, 3)))
     for name, reason in (("array.npy", "got a single array"), ("gone.npz", "No such file")):
         with pytest.raises(ValueError, match=rf"{name}: no \.npz file of features: .*{reason}"):
-            load_features(tmp_path / name, ["a"])
+            read_features(tmp_path / name).of(["a"])
