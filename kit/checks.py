@@ -35,10 +35,7 @@ def full_precision(loss: Callable[P, R]) -> Callable[P, R]:
         tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
         device = tensors[0].device.type if tensors else "cpu"
         with torch.autocast(device, enabled=False):
-            return loss(
-                *(raised(value) for value in args),
-                **{name: raised(value) for name, value in kwargs.items()},
-            )
+            return loss(*map(raised, args), **{name: raised(v) for name, v in kwargs.items()})
 
     return computed
 
@@ -97,14 +94,11 @@ def check_number(function: str, *, at_least: float | None = None, **values: floa
     Traceback (most recent call last):
     ValueError: f: temperature must be a positive number, got 0.0
     """
+    expected = "a positive number" if at_least is None else f"a number of at least {at_least}"
     for name, value in values.items():
-        if at_least is None:
-            if not 0 < value < float("inf"):
-                raise ValueError(f"{function}: {name} must be a positive number, got {value}")
-        elif not at_least <= value < float("inf"):
-            raise ValueError(
-                f"{function}: {name} must be a number of at least {at_least}, got {value}"
-            )
+        large_enough = value > 0 if at_least is None else value >= at_least
+        if not large_enough or value == float("inf"):
+            raise ValueError(f"{function}: {name} must be {expected}, got {value}")
 
 
 def check_whole(function: str, *, at_least: int, **values: object) -> None:

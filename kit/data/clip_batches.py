@@ -64,20 +64,23 @@ class ClipLoader:
         batches: what is asked for.
         batch_size: clips in a batch.
         workers: loader processes, which live as long as the loader.
+        pin: whether batches come in pinned memory, for a GPU.
 
     Raises:
         ValueError: fewer clips than a batch has.
 
     """
 
-    def __init__(self, batches: TrainingBatches, batch_size: int, *, workers: int = 0) -> None:
+    def __init__(
+        self, batches: TrainingBatches, batch_size: int, *, workers: int = 0, pin: bool = False
+    ) -> None:
         self.batches, self.batch_size, clips = batches, batch_size, len(batches.clips)
         if not 1 <= batch_size <= clips:
             raise ValueError(
                 "ClipLoader: expected batch_size of at least 1 and no more than the "
                 f"{clips} training clips, got {batch_size}"
             )
-        self._epochs = EpochLoader(batches, workers=workers)
+        self._epochs = EpochLoader(batches, workers=workers, pin=pin)
 
     def __len__(self) -> int:
         return len(self.batches.clips) // self.batch_size

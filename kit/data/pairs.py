@@ -176,12 +176,11 @@ class PairBatch(NamedTuple):
 
     def to(self, device: torch.device) -> PairBatch:
         """On a device; the lengths stay on the CPU, where packing wants them."""
-        moved = {
-            name: getattr(self, name).to(device, non_blocking=True)
-            for name in self._fields
-            if name != "lengths"
-        }
-        return self._replace(**moved)
+        images, tokens, labels, indices = (
+            part.to(device, non_blocking=True)
+            for part in (self.images, self.tokens, self.labels, self.indices)
+        )
+        return PairBatch(images, tokens, self.lengths, labels, indices)
 
 
 class Pictures(Protocol):
@@ -190,16 +189,13 @@ class Pictures(Protocol):
     @property
     def mirrors(self) -> bool:
         """Whether the mirrored view of an image is another one."""
-        ...
 
     @property
     def in_memory(self) -> bool:
         """Whether nothing has to be opened, so that no loader process is worth its start."""
-        ...
 
     def __call__(self, rows: NDArray[np.int64], flipped: NDArray[np.bool_] | None = None) -> Tensor:
         """Images as the network takes them, (rows, ...) float32, mirrored where `flipped`."""
-        ...
 
 
 class TrainingPairs:
@@ -279,7 +275,6 @@ class PairLoader:
         self, pairs: TrainingPairs, batch_size: int, *, workers: int = 0, pin: bool = False
     ) -> None:
         self.pairs, self.batch_size = pairs, batch_size
-        self._lengths = pairs.tokens.lengths
         workers = 0 if pairs.pictures.in_memory else workers
         self._epochs = EpochLoader(pairs, workers=workers, pin=pin)
 
@@ -288,9 +283,8 @@ class PairLoader:
 
     def epoch(self, epoch: int, *, skip: int = 0) -> Iterator[PairBatch]:
         """The batches of one epoch, without the first `skip`."""
-        batches = batches_by_length(
-            self._lengths, batch_size=self.batch_size, seed=self.pairs.seed, epoch=epoch
-        )
+        lengths, seed = self.pairs.tokens.lengths, self.pairs.seed
+        batches = batches_by_length(lengths, batch_size=self.batch_size, seed=seed, epoch=epoch)
         return self._epochs.epoch([(epoch, rows) for rows in batches[skip:]])
 
 

@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from kit.checks import check_unique, some
+from kit.checks import check_matrices, check_unique, some
 from kit.data.epochs import EpochLoader, blocks
 from kit.data.images import TransformedImages
 from kit.data.pairs import CaptionedImages
@@ -57,20 +57,15 @@ class ImageFeatures:
 
     def __post_init__(self) -> None:
         rows = torch.arange(len(self.plain)) if self.rows is None else self.rows
-        for name, view in (("plain", self.plain), ("flipped", self.flipped)):
-            if view is None:
-                continue
-            kinds = (torch.float32, torch.float16)
-            if view.ndim != 2 or 0 in view.shape or view.dtype not in kinds:
-                raise ValueError(
-                    f"ImageFeatures: {name} must be (images, dim) float32 or float16, "
-                    f"got {tuple(view.shape)} {view.dtype}"
-                )
-            if view.shape != self.plain.shape:
-                raise ValueError(
-                    f"ImageFeatures: plain {tuple(self.plain.shape)} and flipped "
-                    f"{tuple(view.shape)} must have the same shape"
-                )
+        views = {"plain": self.plain}
+        if self.flipped is not None:
+            views["flipped"] = self.flipped
+        check_matrices("ImageFeatures", **views)
+        if self.plain.dtype not in (torch.float32, torch.float16):
+            raise ValueError(
+                f"ImageFeatures: plain must be float32 or float16, got {self.plain.dtype}"
+            )
+        for name, view in views.items():
             finite = torch.cat([view[part].isfinite().all(1) for part in rows.split(4096)])
             if not finite.all():
                 bad = (~finite).nonzero().flatten().tolist()
