@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import csv
 import zipfile
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -25,7 +24,7 @@ from typing import IO
 
 import numpy as np
 
-from kit.checks import some
+from kit.checks import check_unique, some
 from kit.data.clips import ClipCorpus, Clips
 from kit.data.ragged import Array, Modality, Ragged, clip_shape, is_ragged
 from kit.data.splits import refuse_shared_groups
@@ -197,7 +196,7 @@ def _classes(folder: Path, items: Sequence[Mapping[str, str]]) -> tuple[str, ...
     if not path.exists():
         return tuple(sorted({item["label"] for item in items}))
     classes = tuple(line["class"] for line in _read_table(path, ("class",)))
-    _refuse_twice(f"read_clip_folder: {path}: classes", classes)
+    check_unique(f"read_clip_folder: {path}", classes=classes)
     unknown = [
         f"{item['label']!r} ({item['id']})" for item in items if item["label"] not in classes
     ]
@@ -216,7 +215,7 @@ def _array_files(folder: Path, modalities: Sequence[str] | None) -> dict[str, Pa
         for path in folder.iterdir()
         if path.suffix in (".npy", ".npz") and not path.name.startswith(".")
     )
-    _refuse_twice(f"read_clip_folder: {folder}: array files", [path.stem for path in found])
+    check_unique(f"read_clip_folder: {folder}: array files", names=[path.stem for path in found])
     files = {path.stem: path for path in found}
     wanted = list(files) if modalities is None else list(modalities)
     missing = [name for name in wanted if name not in files]
@@ -256,7 +255,7 @@ def _write(
     """The array files, the list of classes and the table with further columns."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"write_clip_folder: {folder}: expected a new or an empty folder")
-    _refuse_twice(f"write_clip_folder: {folder}: classes", classes)
+    check_unique(f"write_clip_folder: {folder}", classes=classes)
     ids, labels, groups = (
         [one for part in parts for one in getattr(part, what)]
         for what in ("ids", "labels", "groups")
@@ -308,9 +307,3 @@ def _write_table(path: Path, columns: Mapping[str, Iterable[str]]) -> None:
         writer = csv.writer(file)
         writer.writerow(columns)
         writer.writerows(zip(*columns.values(), strict=True))
-
-
-def _refuse_twice(where: str, names: Sequence[str]) -> None:
-    twice = [name for name, times in Counter(names).items() if times > 1]
-    if twice:
-        raise ValueError(f"{where} must differ in name, got twice: {some(twice)}")

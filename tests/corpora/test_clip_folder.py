@@ -256,7 +256,7 @@ def test_a_folder_without_a_table_or_none_at_all(folder: Path, tmp_path: Path) -
             r"items.csv: expected labels that classes.csv lists \(one, three\), got 2 others: "
             r"'two' \(a\), 'two' \(c\)$",
         ),
-        ("class\none\ntwo\none\n", r"classes.csv: classes must differ in name, got twice: one$"),
+        ("class\none\ntwo\none\n", r"classes.csv: classes must be unique, got twice: one$"),
         ("name\none\ntwo\n", r"classes.csv: expected the columns class, got name$"),
         ("class\none\ntwo,2\n", r"classes.csv, line 3: expected class, all filled, got 'two,2'$"),
     ],
@@ -323,7 +323,8 @@ def test_a_folder_without_arrays_is_named(folder: Path) -> None:
 def test_two_files_of_one_modality_are_refused(folder: Path) -> None:
     np.savez(folder / "lips.npz", values=WORDS.values, lengths=WORDS.lengths)
     with pytest.raises(
-        ValueError, match=f"^read_clip_folder: {folder}: array files must differ .* twice: lips$"
+        ValueError,
+        match=f"^read_clip_folder: {folder}: array files: names must be unique, got twice: lips$",
     ):
         read_clip_folder(folder)
 
@@ -508,7 +509,7 @@ def test_any_words_and_types_come_back(
     ("changed", "classes", "message"),
     [
         ({}, ("one",), "expected a class of every label up to 1, got 1 classes$"),
-        ({}, ("one", "one"), "classes must differ in name, got twice: one$"),
+        ({}, ("one", "one"), "classes must be unique, got twice: one$"),
         ({}, ("one", ""), "an id, class or group is empty$"),
         ({"ids": ["a", ""]}, ("one", "two"), "an id, class or group is empty$"),
         ({"groups": ["", "b"]}, ("one", "two"), "an id, class or group is empty$"),
