@@ -201,10 +201,10 @@ class ImageSource:
                 no picture; features came from a file, so that nothing here can see a picture.
 
         """
-        if isinstance(pictures, str | Path | Image.Image):
-            raise ValueError(f"encode_images: expected a list of pictures, got {pictures!r}")
-        if len(pictures) == 0:
-            raise ValueError("encode_images: expected at least one picture, got none")
+        if isinstance(pictures, str | Path | Image.Image) or len(pictures) == 0:
+            raise ValueError(
+                f"encode_images: expected a list of at least one picture, got {pictures!r}"
+            )
         if self.backbone is None:
             raise ValueError(
                 f"encode_images: this run was trained on features from {self.blueprint.features}; "

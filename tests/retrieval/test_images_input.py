@@ -142,7 +142,11 @@ def test_any_number_of_paths_is_opened_in_batches_and_a_bad_one_named(tmp_path: 
     paths[1].write_text("no picture")
     with pytest.raises(ValueError, match=r"^encode_images: .*1\.png: expected a picture, got can"):
         list(source.of_pictures(paths))
-    with pytest.raises(ValueError, match=r"^encode_images: expected a list of pictures, got 'a"):
+    with pytest.raises(
+        ValueError, match=r"^encode_images: expected a list of at least one picture, got 'a"
+    ):
         next(source.of_pictures("a.png"))  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"^encode_images: expected at least one picture, got no"):
+    with pytest.raises(
+        ValueError, match=r"^encode_images: expected a list of at least one picture, got \[\]"
+    ):
         next(source.of_pictures([]))
