@@ -72,14 +72,13 @@ class EpochLoader(Generic[Loaded]):
 
     def _made(self) -> DataLoader[Any]:
         several = self.workers > 0
-        data: Any = self.batches
         loader: DataLoader[Any] = DataLoader(
-            data,
+            cast(Any, self.batches),
             sampler=[],  # each epoch fills it
             batch_size=None,  # a key is a batch's
             num_workers=self.workers,
             persistent_workers=several,
-            worker_init_fn=_follow_parent if several else None,
+            worker_init_fn=_follow_parent,
             multiprocessing_context="fork" if several and sys.platform == "linux" else None,
             pin_memory=self.pin and torch.cuda.is_available(),
             # A generator of its own: DataLoader would otherwise draw from the global one, and a
