@@ -155,7 +155,7 @@ def check_unique(function: str, **lists: Iterable[object]) -> None:
     for what, things in lists.items():
         twice = [one for one, times in Counter(things).items() if times > 1]
         if twice:
-            raise ValueError(f"{function}: {what} must be unique, got twice: {some(twice)}")
+            raise ValueError(f"{function}: {what} must be unique, got twice: {first_few(twice)}")
 
 
 def check_lengths(function: str, per: str, count: int, /, **lists: Sized) -> None:
@@ -184,14 +184,14 @@ def check_disjoint(function: str, what: str, splits: Sequence[tuple[str, Iterabl
         if shared:
             raise ValueError(
                 f"{function}: {len(shared)} {what} are in {first!r} and in {second!r}: "
-                f"{some(shared)}"
+                f"{first_few(shared)}"
             )
 
 
-def some(things: Sequence[object], most: int = 5) -> str:
+def first_few(things: Sequence[object], most: int = 5) -> str:
     """The first few of a list, for a message.
 
-    >>> some(["a.jpg", "b.jpg", "c.jpg"], most=2)
+    >>> first_few(["a.jpg", "b.jpg", "c.jpg"], most=2)
     'a.jpg, b.jpg and 1 more'
     """
     shown = ", ".join(str(thing) for thing in things[:most])

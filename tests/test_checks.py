@@ -11,8 +11,8 @@ from kit.checks import (
     check_labels,
     check_matrices,
     check_number,
+    first_few,
     full_precision,
-    some,
 )
 
 
@@ -76,10 +76,10 @@ def test_choices() -> None:
     check_choice("f", among=("row", "softmax"), target="row")
 
 
-def test_some_of_many() -> None:
-    assert some([1, 2]) == "1, 2"
-    assert some("abcdefg") == "a, b, c, d, e and 2 more"
-    assert some([], most=2) == ""
+def test_the_first_few_of_many() -> None:
+    assert first_few([1, 2]) == "1, 2"
+    assert first_few("abcdefg") == "a, b, c, d, e and 2 more"
+    assert first_few([], most=2) == ""
 
 
 @full_precision

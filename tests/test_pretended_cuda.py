@@ -38,7 +38,7 @@ METERED_EVERY = 10  # steps, of `fit`: there the loop looks as often as it likes
 @pytest.fixture(scope="module")
 def actions() -> ClipCorpus:
     corpus = sounding_actions(classes=4, clips_per_class=30)
-    return corpus.derived("log_mel", "sound", LogMel())
+    return corpus.with_modality("log_mel", "sound", LogMel())
 
 
 def pairs(out: Path, preset: str = "paper", **how: Any) -> Iterator[Any]:

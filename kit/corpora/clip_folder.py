@@ -24,7 +24,7 @@ from typing import IO
 
 import numpy as np
 
-from kit.checks import check_unique, some
+from kit.checks import check_unique, first_few
 from kit.data.clips import ClipCorpus, Clips
 from kit.data.ragged import Array, Modality, Ragged, clip_shape, is_ragged
 from kit.data.splits import refuse_shared_groups
@@ -100,7 +100,7 @@ def read_clip_corpus(folder: str | Path, *, modalities: Sequence[str] | None = N
     if unknown:
         raise ValueError(
             f"read_clip_corpus: {path}: expected the splits {', '.join(SPLITS)}, "
-            f"got {len(unknown)} others: {some(unknown)}"
+            f"got {len(unknown)} others: {first_few(unknown)}"
         )
     if set(words) != set(SPLITS):
         counts = ", ".join(f"{words.count(split)} of {split}" for split in SPLITS)
@@ -203,7 +203,7 @@ def _classes(folder: Path, items: Sequence[Mapping[str, str]]) -> tuple[str, ...
     if unknown:
         raise ValueError(
             f"read_clip_folder: {folder / ITEMS_FILE}: expected labels that {CLASSES_FILE} lists "
-            f"({some(classes)}), got {len(unknown)} others: {some(unknown)}"
+            f"({first_few(classes)}), got {len(unknown)} others: {first_few(unknown)}"
         )
     return classes
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kit.checks import some
+from kit.checks import first_few
 from kit.corpora.huggingface import (
     named_splits,
     one_table,
@@ -154,7 +154,7 @@ def _clips(table: Dataset, rows: Sequence[int], columns: _Columns) -> tuple[Clip
         if empty:
             raise ValueError(
                 f"{columns.function}: column {column!r}: expected a word or number in every row, "
-                f"{len(empty)} have none: {some(empty)}"
+                f"{len(empty)} have none: {first_few(empty)}"
             )
         return values
 
@@ -190,7 +190,7 @@ def _labels(
         if unknown:
             raise ValueError(
                 f"{columns.function}: {where}: expected labels of its {len(feature.names)} "
-                f"classes, got {len(unknown)} others: {some(unknown)}"
+                f"classes, got {len(unknown)} others: {first_few(unknown)}"
             )
         return list(values.values()), tuple(feature.names)
     if {type(value) for value in values.values()} not in ({str}, {int}):
@@ -214,12 +214,12 @@ def _modality(column: str, values: Any, ids: Sequence[str]) -> Modality:
     if wrong:
         raise ValueError(
             f"column {column!r}: expected lists of numbers, {len(wrong)} rows are none: "
-            f"{some(wrong)}"
+            f"{first_few(wrong)}"
         )
     if len(inner) > 1:
         raise ValueError(
             f"column {column!r}: expected rows that differ in the length of the outermost list "
-            f"alone, got (length, ...) with ... of {some(sorted(inner))}"
+            f"alone, got (length, ...) with ... of {first_few(sorted(inner))}"
         )
     if len({len(array) for array in arrays}) == 1:
         return np.stack(arrays)
@@ -243,7 +243,7 @@ def _array(value: Any) -> Array:
     while _is_list(flat.type):
         lengths = compute.unique(compute.list_value_length(flat)).to_pylist()
         if len(lengths) != 1 or lengths[0] is None:
-            raise ValueError(f"inner lists of lengths {some(lengths)}")
+            raise ValueError(f"inner lists of lengths {first_few(lengths)}")
         shape += lengths
         flat = flat.flatten()
     if flat.null_count:

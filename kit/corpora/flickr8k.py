@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from kit.checks import some
+from kit.checks import first_few
 from kit.data.images import FolderImages, why_unreadable
 from kit.data.pairs import CaptionedImages, Corpus
 from kit.data.picture_files import known
@@ -135,7 +135,7 @@ def _read_splits(folder: Path) -> dict[str, list[str]]:
         if twice:
             raise ValueError(
                 f"flickr8k: {folder / file}: splits must not overlap, "
-                f"{len(twice)} names come again: {some(twice)}"
+                f"{len(twice)} names come again: {first_few(twice)}"
             )
     return splits
 
@@ -175,7 +175,9 @@ def _refuse(bad: dict[str, str], orphans: list[str]) -> None:
     if orphans:
         kinds["captions without image"] = orphans
     if kinds:
-        found = "; ".join(f"{len(names)} x {kind}: {some(names)}" for kind, names in kinds.items())
+        found = "; ".join(
+            f"{len(names)} x {kind}: {first_few(names)}" for kind, names in kinds.items()
+        )
         raise ValueError(
             f"flickr8k: expected every image of the splits with its captions, got {found}. "
             "skip_bad=True leaves them out and lists them in the corpus's notes"

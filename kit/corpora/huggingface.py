@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from PIL import Image
 
-from kit.checks import some
+from kit.checks import first_few
 from kit.data.images import open_picture, why_unreadable
 from kit.data.pairs import CaptionedImages, Corpus
 from kit.data.picture_files import known
@@ -134,7 +134,7 @@ def from_dataset(
     if bad and not skip_bad:
         raise ValueError(
             f"from_dataset: expected a picture and captions in every row, {len(bad)} of "
-            f"{len(used)} rows are bad: {some(list(bad.values()))}. "
+            f"{len(used)} rows are bad: {first_few(list(bad.values()))}. "
             "skip_bad=True leaves them out and lists them in the corpus's notes"
         )
     notes += [f"left out, {problem}" for problem in bad.values()]

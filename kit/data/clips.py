@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kit.checks import check_disjoint, check_lengths, check_name, check_unique, some
+from kit.checks import check_disjoint, check_lengths, check_name, check_unique, first_few
 from kit.data.ragged import Array, Ragged, clip_shape, is_ragged, taken
 from kit.data.ragged import Modality as Modality
 
@@ -68,7 +68,7 @@ class Clips:
         if labels.ndim != 1 or labels.dtype.kind not in "iu" or labels.min() < 0:
             raise ValueError(
                 f"{where}: labels must be whole numbers of at least 0, got {labels.dtype} "
-                f"{labels.shape}: {some(np.unique(labels.astype(str)).tolist())}"
+                f"{labels.shape}: {first_few(np.unique(labels.astype(str)).tolist())}"
             )
         # Python's own words and numbers, so that they are hashed and saved the same everywhere.
         object.__setattr__(self, "ids", [str(one) for one in self.ids])
@@ -96,7 +96,7 @@ class Clips:
         if wrong or not numbers:
             raise ValueError(
                 f"Clips: split {self.name!r}: expected the numbers of rows, at least one, all in "
-                f"0..{len(self) - 1}, got {some(wrong) or 'none'}"
+                f"0..{len(self) - 1}, got {first_few(wrong) or 'none'}"
             )
         return Clips(
             name or self.name,
@@ -107,7 +107,7 @@ class Clips:
             checked=self.modalities,
         )
 
-    def derived(self, name: str, source: str, transform: Callable[[Array], Array]) -> Clips:
+    def with_modality(self, name: str, source: str, transform: Callable[[Array], Array]) -> Clips:
         """The same clips with one more modality, made of another clip by clip, such as log-mel.
 
         A ragged modality gives a ragged one, except where every clip becomes a vector.
@@ -165,10 +165,10 @@ def _check_clips(where: str, modality: Modality, ids: Sequence[str]) -> None:
     if other:
         raise ValueError(
             f"{where}: expected clips of one shape and type, as of {ids[0]!r} {kind} {shape}, "
-            f"got {len(other)} others: {some(other)}"
+            f"got {len(other)} others: {first_few(other)}"
         )
     if wrong:
-        raise ValueError(f"{where}: {len(wrong)} clips hold nan or infinity: {some(wrong)}")
+        raise ValueError(f"{where}: {len(wrong)} clips hold nan or infinity: {first_few(wrong)}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,14 +203,14 @@ class ClipCorpus:
             unknown = sorted(set(split.labels) - set(range(len(self.classes))))
             if unknown:
                 raise ValueError(
-                    f"{where}: split {split.name!r} has labels without a class: {some(unknown)}; "
-                    f"there are {len(self.classes)} classes"
+                    f"{where}: split {split.name!r} has labels without a class: "
+                    f"{first_few(unknown)}; there are {len(self.classes)} classes"
                 )
         object.__setattr__(self, "classes", tuple(str(one) for one in self.classes))
         taught = set(self.train.labels)
         lacking = [one for label, one in enumerate(self.classes) if label not in taught]
         if lacking:
-            raise ValueError(f"{where}: the training split has no clip of {some(lacking)}")
+            raise ValueError(f"{where}: the training split has no clip of {first_few(lacking)}")
 
     @property
     def splits(self) -> tuple[Clips, Clips, Clips]:
@@ -222,9 +222,13 @@ class ClipCorpus:
         """Clips of each split."""
         return {split.name: len(split) for split in self.splits}
 
-    def derived(self, name: str, source: str, transform: Callable[[Array], Array]) -> ClipCorpus:
-        """The same clips with one more modality, made of another (see `Clips.derived`)."""
-        train, validation, test = (split.derived(name, source, transform) for split in self.splits)
+    def with_modality(
+        self, name: str, source: str, transform: Callable[[Array], Array]
+    ) -> ClipCorpus:
+        """The same clips with one more modality, made of another (see `Clips.with_modality`)."""
+        train, validation, test = (
+            split.with_modality(name, source, transform) for split in self.splits
+        )
         return replace(self, train=train, validation=validation, test=test)
 
     def fingerprint(self) -> str:

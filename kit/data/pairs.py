@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from kit.checks import check_disjoint, check_lengths, check_unique, check_whole, some
+from kit.checks import check_disjoint, check_lengths, check_unique, check_whole, first_few
 from kit.data.epochs import EpochLoader
 from kit.data.vocabulary import Tokens, Vocabulary
 
@@ -69,11 +69,11 @@ class CaptionedImages:
         if len(outside):
             raise ValueError(
                 f"{where}: captions without an image: indices must lie in 0..{images - 1}, "
-                f"got {some(np.unique(outside).tolist())}"
+                f"got {first_few(np.unique(outside).tolist())}"
             )
         silent = (np.bincount(described, minlength=images) == 0).nonzero()[0]
         if len(silent):
-            names = some([self.image_names[index] for index in silent])
+            names = first_few([self.image_names[index] for index in silent])
             raise ValueError(f"{where}: {len(silent)} images without captions: {names}")
 
     @cached_property

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from kit.checks import some
+from kit.checks import first_few
 
 Array = NDArray[Any]
 
@@ -136,7 +136,7 @@ class Ragged:
         if lengths.ndim != 1 or lengths.dtype.kind not in "iu" or not (lengths > 0).all():
             raise ValueError(
                 "Ragged: expected lengths to be (clips,) whole numbers of at least 1, "
-                f"got {lengths.dtype} {lengths.shape}: {some(lengths.ravel().tolist())}"
+                f"got {lengths.dtype} {lengths.shape}: {first_few(lengths.ravel().tolist())}"
             )
         if self.values.ndim == 0 or lengths.sum() != len(self.values):
             raise ValueError(
@@ -159,7 +159,7 @@ class Ragged:
         if not arrays or len(shapes) > 1 or any(array.ndim == 0 for array in arrays):
             raise ValueError(
                 "Ragged.of: expected at least one array, all (length, ...) with one shape behind "
-                f"the length, got {some([array.shape for array in arrays]) or 'none'}"
+                f"the length, got {first_few([array.shape for array in arrays]) or 'none'}"
             )
         return cls(np.concatenate(arrays), np.array([len(array) for array in arrays]))
 

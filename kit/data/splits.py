@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from kit.checks import some
+from kit.checks import first_few
 from kit.data.clips import ClipCorpus, Clips
 
 
@@ -120,6 +120,6 @@ def refuse_shared_groups(where: str, corpus: ClipCorpus) -> ClipCorpus:
     if shared:
         raise ValueError(
             f"{where}: groups must not be split apart, but {len(shared)} of the test split are in "
-            f"another too: {some(shared)}"
+            f"another too: {first_few(shared)}"
         )
     return corpus

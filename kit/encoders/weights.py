@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from kit.checks import some
+from kit.checks import first_few
 
 _WRAPPERS = ("state_dict", "model")  # the keys under which training scripts keep the state dict
 
@@ -34,7 +34,7 @@ class LoadedWeights:
     def __str__(self) -> str:
         said = f"{self.source}: {len(self.loaded)} tensors loaded"
         for keys, what in ((self.missing, "missing"), (self.unexpected, "left over")):
-            said += f", {len(keys)} {what}" + (f" ({some(keys)})" if keys else "")
+            said += f", {len(keys)} {what}" + (f" ({first_few(keys)})" if keys else "")
         return said
 
 
@@ -72,7 +72,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     if others:
         raise ValueError(
             f"read_weights: {path}: expected a state dict of tensors, "
-            f"got {len(others)} entries that are none: {some(others)}"
+            f"got {len(others)} entries that are none: {first_few(others)}"
         )
     return dict(state)
 
@@ -99,7 +99,7 @@ def load_weights(network: nn.Module, state: Mapping[str, Tensor], *, source: str
     if missing:
         raise ValueError(
             f"load_weights: {source}: expected all {len(wanted)} tensors of the network, "
-            f"{len(missing)} are missing: {some(missing)}"
+            f"{len(missing)} are missing: {first_few(missing)}"
         )
     wrong = [
         f"{key} {tuple(state[key].shape)} instead of {tuple(wanted[key].shape)}"
@@ -109,7 +109,7 @@ def load_weights(network: nn.Module, state: Mapping[str, Tensor], *, source: str
     if wrong:
         raise ValueError(
             f"load_weights: {source}: {len(wrong)} tensors have another shape "
-            f"than the network's: {some(wrong)}"
+            f"than the network's: {first_few(wrong)}"
         )
     unexpected = network.load_state_dict(dict(state), strict=False).unexpected_keys
     return LoadedWeights(source, tuple(loaded), tuple(absent), tuple(unexpected))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kit.checks import some
+from kit.checks import first_few
 from kit.metrics.arrays import Floats, Integers, Labels, as_array, integer_labels, real_matrix
 
 Groups = Sequence[int] | Sequence[str] | NDArray[Any] | Tensor
@@ -123,7 +123,7 @@ def _mean_softmax(
     if len(mixed):
         raise ValueError(
             f"{name}: expected one label in all rows of a group, got several in "
-            f"{some([repr(one) for one in ids[mixed].tolist()])}"
+            f"{first_few([repr(one) for one in ids[mixed].tolist()])}"
         )
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities = powers / powers.sum(axis=1, keepdims=True)

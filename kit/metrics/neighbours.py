@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kit.checks import some
+from kit.checks import first_few
 from kit.metrics.arrays import (
     Features,
     Floats,
@@ -83,7 +83,7 @@ def evaluate_knn(
     if shared:
         raise ValueError(
             f"{name}: expected query_ids and gallery_ids without a common one, got {len(shared)}: "
-            f"{some([repr(one) for one in shared])}"
+            f"{first_few([repr(one) for one in shared])}"
         )
     try:
         scores = evaluate_retrieval(

@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from kit.checks import check_matrices, check_unique, some
+from kit.checks import check_matrices, check_unique, first_few
 from kit.data.epochs import EpochLoader, blocks
 from kit.data.images import TransformedImages
 from kit.data.pairs import CaptionedImages
@@ -70,7 +70,8 @@ class ImageFeatures:
             if not finite.all():
                 bad = (~finite).nonzero().flatten().tolist()
                 raise ValueError(
-                    f"ImageFeatures: {name} must be finite, {len(bad)} rows are not: {some(bad)}"
+                    f"ImageFeatures: {name} must be finite, {len(bad)} rows are not: "
+                    f"{first_few(bad)}"
                 )
 
     def __len__(self) -> int:
@@ -167,7 +168,7 @@ class FeatureFile:
         if unknown:
             raise ValueError(
                 f"read_features: {self.path}: {len(unknown)} of {len(image_names)} images have no "
-                f"features: {some(unknown)}; the file has {some(list(self.row), most=2)}"
+                f"features: {first_few(unknown)}; the file has {first_few(list(self.row), most=2)}"
             )
         rows = torch.tensor([self.row[name] for name in image_names])
         return ImageFeatures(self.features, rows=rows)
@@ -191,7 +192,9 @@ def read_features(path: str | Path) -> FeatureFile:
             arrays = np.load(file, allow_pickle=False)
             found = list(arrays) if isinstance(arrays, Mapping) else ["a single array"]
             if not {"files", "feat"} <= set(found):
-                raise ValueError(f"expected the arrays files and feat, got {some(found) or 'none'}")
+                raise ValueError(
+                    f"expected the arrays files and feat, got {first_few(found) or 'none'}"
+                )
             files, feat = arrays["files"], arrays["feat"]
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"read_features: {path}: no .npz file of features: {error}") from error

@@ -294,28 +294,28 @@ def test_clips_travel_to_workers() -> None:
 
 
 def test_a_modality_made_of_another() -> None:
-    more = clips().derived("mean", "sound", lambda sound: sound.mean(keepdims=True))
+    more = clips().with_modality("mean", "sound", lambda sound: sound.mean(keepdims=True))
     assert list(more.modalities) == ["sound", "text", "mean"]
     assert more.modality("mean").tolist() == [[1], [4], [7], [10]]
     assert list(clips().modalities) == ["sound", "text"]
     assert (more.ids, more.labels, more.groups) == (clips().ids, clips().labels, clips().groups)
-    double = more.derived("double", "text", lambda text: 2 * text).modality("double")
+    double = more.with_modality("double", "text", lambda text: 2 * text).modality("double")
     assert isinstance(double, Ragged)
     assert double[3].tolist() == [[24, 26]]
 
 
 def test_a_modality_is_not_made_twice_nor_of_nothing() -> None:
     with pytest.raises(ValueError, match=r"^Clips: split 'train' has a modality 'text' already$"):
-        clips().derived("text", "sound", np.sqrt)
+        clips().with_modality("text", "sound", np.sqrt)
     with pytest.raises(
         ValueError, match=r"^Clips: split 'train' has no modality 'video', only sou"
     ):
-        clips().derived("log_mel", "video", np.sqrt)
+        clips().with_modality("log_mel", "video", np.sqrt)
 
 
 def test_pooled_sequences_are_vectors_and_one_shape_is_asked_of_one_size() -> None:
     split = clips()
-    pooled = split.derived("pooled", "text", lambda text: text.max(0)).modality("pooled")
+    pooled = split.with_modality("pooled", "text", lambda text: text.max(0)).modality("pooled")
     assert isinstance(pooled, np.ndarray)
     assert pooled.tolist() == [text.max(0).tolist() for text in split.modality("text")]
     sizes = iter(range(1, len(split) + 1))
@@ -323,7 +323,7 @@ def test_pooled_sequences_are_vectors_and_one_shape_is_asked_of_one_size() -> No
         ValueError,
         match=r"modality 'cut': expected clips of one shape and type, .*, got 3 others: b",
     ):
-        split.derived("cut", "sound", lambda _: np.zeros(next(sizes)))
+        split.with_modality("cut", "sound", lambda _: np.zeros(next(sizes)))
 
 
 # ---- modalities that are asked for
@@ -388,7 +388,7 @@ def test_a_lazy_modality_says_and_hashes_as_one_in_memory(ragged: bool) -> None:
     there, here = corpus_of(lazy), corpus_of(in_memory(lazy))
     assert there.fingerprint() == here.fingerprint()
     for name, transform in (("double", lambda x: 2 * x), ("pooled", lambda x: x.max(0))):
-        a, b = (one.derived(name, "lazy", transform) for one in (there, here))
+        a, b = (one.with_modality(name, "lazy", transform) for one in (there, here))
         assert a.fingerprint() == b.fingerprint() != here.fingerprint()
 
 
@@ -398,7 +398,7 @@ def test_checks_hashes_and_what_is_derived_hold_few_clips_at_a_time() -> None:
         split = lazy_clips(Lazy())
         parts = (split.take(range(100), name="a"), split.take([100, 102], name="b"))
         ClipCorpus("lazy", CLASSES, *parts, split.take([199, 150], name="c")).fingerprint()
-        split.derived("pooled", "lazy", lambda clip: clip.mean(keepdims=True))
+        split.with_modality("pooled", "lazy", lambda clip: clip.mean(keepdims=True))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

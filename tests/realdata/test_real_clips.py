@@ -61,7 +61,7 @@ def digit_corpus(folder: Path) -> ClipCorpus:
     picture = mnist("t10k-images-idx3-ubyte.gz", 16).reshape(-1, 1, 28, 28, 1)[chosen]
     modalities = {"picture": picture, "sound": np.float32(sound / 32768)}  # a video of one frame
     clips = Clips("all", [file.stem for file in files], labels, modalities)
-    clips = clips.derived("log_mel", "sound", LogMel(sample_rate=8000))
+    clips = clips.with_modality("log_mel", "sound", LogMel(sample_rate=8000))
     index = np.array([int(file.stem.split("_")[2]) for file in files])
     parts = {"train": index >= 10, "validation": (index >= 5) & (index < 10), "test": index < 5}
     splits = [clips.take(np.flatnonzero(part), name=name) for name, part in parts.items()]

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from kit.checks import some
+from kit.checks import first_few
 from kit.data.clips import ClipCorpus, Clips
 from kit.data.splits import stratified_split
 from kit.worlds.actions.pictures import draw_frames
@@ -214,7 +214,7 @@ def _relevance_of(
     if strangers:
         raise ValueError(
             "sounding_actions: expected relevance of actions in use "
-            f"({', '.join(known)}), got {some(strangers)}"
+            f"({', '.join(known)}), got {first_few(strangers)}"
         )
     for action, share in relevance.items():
         check_dials("sounding_actions", 0, 1, **{f"relevance of {action!r}": share})
