@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from kit.checks import first_few
+from kit.checks import check_disjoint
 from kit.data.clips import ClipCorpus, Clips
 
 
@@ -116,10 +116,6 @@ def refuse_shared_groups(where: str, corpus: ClipCorpus) -> ClipCorpus:
 
     """
     others = {*corpus.train.groups, *corpus.validation.groups}
-    shared = sorted(set(corpus.test.groups) & others)
-    if shared:
-        raise ValueError(
-            f"{where}: groups must not be split apart, but {len(shared)} of the test split are in "
-            f"another too: {first_few(shared)}"
-        )
+    parts = ((corpus.test.name, corpus.test.groups), ("train or validation", others))
+    check_disjoint(f"{where}: groups must not be split apart", "groups", parts)
     return corpus

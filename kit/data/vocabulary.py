@@ -120,13 +120,3 @@ class Tokens:
         tokens = np.full(inside.shape, PAD, np.int64)
         tokens[inside] = self.ids[(starts[:, None] + places)[inside]]
         return torch.from_numpy(tokens), torch.from_numpy(lengths)
-
-
-def pad(sequences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """Token ids of captions as one (batch, longest) int64 matrix, and their lengths (batch,).
-
-    >>> pad([[2, 7], [2, 7, 8]])
-    (tensor([[2, 7, 0],
-            [2, 7, 8]]), tensor([2, 3]))
-    """
-    return Tokens.of(sequences).padded(np.arange(len(sequences)))

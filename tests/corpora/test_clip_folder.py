@@ -112,8 +112,13 @@ def test_group_and_split_may_be_absent(folder: Path) -> None:
 
 def test_a_group_that_is_tested_is_nowhere_else(folder: Path, tmp_path: Path) -> None:
     (folder / "items.csv").write_text(TABLE.replace("e,one,test,s3", "e,one,test,s1"))
-    message = r"groups must not be split apart, but 1 of the test split are in another too: s1$"
-    with pytest.raises(ValueError, match=rf"^read_clip_corpus: .*items\.csv: {message}"):
+    message = (
+        r"groups must not be split apart: 1 groups are in 'test' and in "
+        r"'train or validation': s1$"
+    )
+    with pytest.raises(
+        ValueError, match=rf"^read_clip_corpus: .*items\.csv: groups must {message}"
+    ):
         read_clip_corpus(folder)
     clips, classes = read_clip_folder(folder)
     parts = {"train": [0, 1], "validation": [2], "test": [3, 4]}

@@ -206,8 +206,8 @@ def test_a_split_column_and_words_that_name_no_split() -> None:
 def test_a_group_that_is_tested_is_nowhere_else() -> None:
     with pytest.raises(
         ValueError,
-        match=r"^clip_corpus_from_dataset: groups must not be split apart, but 1 of the test split "
-        r"are in another too: 1$",
+        match=r"^clip_corpus_from_dataset: groups must not be split apart: 1 groups are in 'test' "
+        r"and in 'train or validation': 1$",
     ):
         corpus(table(session=[1, 1, 2, 2, 3, 3]), group_column="session")
 

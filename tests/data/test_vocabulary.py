@@ -11,8 +11,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from padding import pad
 
-from kit.data.vocabulary import MAX_TOKENS, START, UNKNOWN, Tokens, Vocabulary, pad, words
+from kit.data.vocabulary import MAX_TOKENS, START, UNKNOWN, Tokens, Vocabulary, words
 from kit.encoders.text import PAD
 
 CAPTIONS = ["A dog, a ball."] * 2 + ["The dog!", "the cat's ball"]

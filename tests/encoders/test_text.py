@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from padding import pad
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_packed_sequence
 
-from kit.data.vocabulary import pad
 from kit.encoders.text import PAD, BiLSTM
 
 CAPTIONS = [[2, 5, 6], [2, 7], [2, 8, 9, 10, 11], [2], [2, 5, 6]]

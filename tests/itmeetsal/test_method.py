@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 import torch
+from padding import pad
 from torch import Tensor, nn
 
 from kit.data.pairs import PairBatch
-from kit.data.vocabulary import pad
 from kit.diagnostics import gradient_map
 from kit.itmeetsal import losses
 from kit.itmeetsal.method import (
