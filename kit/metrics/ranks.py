@@ -203,7 +203,7 @@ def _set_strict_thresholds(hits: _Hits) -> None:
 
 
 def _count_reaching(hits: _Hits, items: slice, scores: Tensor) -> None:
-    """Add for each of the items' thresholds how many of a tile's scores (items, others) reach it."""
+    """Add for each of the items' thresholds how many scores (items, others) reach it."""
     own = slice(hits.offsets[items.start], hits.offsets[items.stop])
     sizes = np.diff(hits.offsets[items.start : items.stop + 1])
     places = torch.arange(int(sizes.max()), device=scores.device)
