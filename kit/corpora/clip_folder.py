@@ -97,12 +97,8 @@ def read_clip_corpus(folder: str | Path, *, modalities: Sequence[str] | None = N
             "without it, read_clip_folder and stratified_split or group_folds make a corpus"
         )
     words = [item["split"] for item in items]
-    unknown = [f"{item['split']!r} ({item['id']})" for item in items if item["split"] not in SPLITS]
-    if unknown:
-        raise ValueError(
-            f"read_clip_corpus: {path}: expected the splits {', '.join(SPLITS)}, "
-            f"got {len(unknown)} others: {some(unknown)}"
-        )
+    expected = f"read_clip_corpus: {path}: expected the splits {', '.join(SPLITS)}"
+    _refuse_others(expected, items, "split", SPLITS)
     if set(words) != set(SPLITS):
         counts = ", ".join(f"{words.count(split)} of {split}" for split in SPLITS)
         raise ValueError(f"read_clip_corpus: {path}: expected clips of each split, got {counts}")
@@ -198,14 +194,8 @@ def _classes(folder: Path, items: Sequence[Mapping[str, str]]) -> tuple[str, ...
         return tuple(sorted({item["label"] for item in items}))
     classes = tuple(line["class"] for line in _read_table(path, ("class",)))
     _refuse_twice(f"read_clip_folder: {path}: classes", classes)
-    unknown = [
-        f"{item['label']!r} ({item['id']})" for item in items if item["label"] not in classes
-    ]
-    if unknown:
-        raise ValueError(
-            f"read_clip_folder: {folder / ITEMS_FILE}: expected labels that {CLASSES_FILE} lists "
-            f"({some(classes)}), got {len(unknown)} others: {some(unknown)}"
-        )
+    expected = f"expected labels that {CLASSES_FILE} lists ({some(classes)})"
+    _refuse_others(f"read_clip_folder: {folder / ITEMS_FILE}: {expected}", items, "label", classes)
     return classes
 
 
@@ -314,3 +304,12 @@ def _refuse_twice(where: str, names: Sequence[str]) -> None:
     twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:
         raise ValueError(f"{where} must differ in name, got twice: {some(twice)}")
+
+
+def _refuse_others(
+    expected: str, items: Sequence[Mapping[str, str]], column: str, known: Sequence[str]
+) -> None:
+    """Refuse lines of the table with a word in a column that is none of the known ones."""
+    others = [f"{item[column]!r} ({item['id']})" for item in items if item[column] not in known]
+    if others:
+        raise ValueError(f"{expected}, got {len(others)} others: {some(others)}")
