@@ -107,14 +107,12 @@ def _mean_softmax(
 ) -> tuple[Floats, Integers]:
     """Mean probabilities (groups, classes) and label (groups,) of each group."""
     array = as_array(groups)
-    if array.ndim != 1:
-        raise ValueError(f"{name}: expected groups of shape (rows,), got {array.shape}")
-    ids, member = np.unique(array, return_inverse=True)
-    if len(member) != len(logits):
+    if array.shape != labels.shape:
         raise ValueError(
-            f"{name}: expected groups to be one id for each of {len(logits)} rows, "
-            f"got {len(member)}"
+            f"{name}: expected groups to be one id for each of {len(labels)} rows, "
+            f"got shape {array.shape}"
         )
+    ids, member = np.unique(array, return_inverse=True)
     order = np.argsort(member, kind="stable")
     sizes = np.bincount(member)
     starts = np.cumsum(sizes) - sizes

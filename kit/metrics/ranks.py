@@ -238,21 +238,18 @@ def _ranks(hits: _Hits, queries: Side, gallery_size: int) -> Ranks:
     # One sort of all queries' counts: each query's lie in a range of its own.
     base = np.repeat(np.arange(len(sizes)) * (gallery_size + 1), sizes)
     keys = np.sort(np.delete(counts, strict).astype(np.int64) + base)
-    # Positives of equal score have equal counts; the last one's place says how many those include.
-    ends = np.flatnonzero(np.append(np.diff(keys) != 0, True)) if len(keys) else starts
-    last_equal = np.repeat(ends, np.diff(ends, prepend=-1)) - np.repeat(starts, sizes)
-    irrelevant = keys - base - (last_equal + 1)
+    # Positives of equal score have equal counts: these too score at least as much.
+    positives = np.searchsorted(keys, keys, side="right") - np.repeat(starts, sizes)
+    irrelevant = keys - base - positives
     ranks = irrelevant + np.arange(len(keys)) - np.repeat(starts, sizes) + 1
     tied = irrelevant[starts] > counts[strict]
     return Ranks(queries.order[answered], sizes, ranks, tied)
 
 
-def _device(rows: Side, columns: Side) -> torch.device:
+def _device(*sides: Side) -> torch.device:
     """Where the products are made: on the first side that is not on the CPU, else there."""
-    for side in (rows, columns):
-        if isinstance(side.features, Tensor) and side.features.device.type != "cpu":
-            return side.features.device
-    return torch.device("cpu")
+    used = [side.features.device for side in sides if isinstance(side.features, Tensor)]
+    return next((device for device in used if device.type != "cpu"), torch.device("cpu"))
 
 
 @contextmanager

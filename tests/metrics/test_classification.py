@@ -259,8 +259,8 @@ def test_wrong_labels(labels, problem):
 @pytest.mark.parametrize(
     ("groups", "problem"),
     [
-        ([1, 2], "one id for each of 3 rows, got 2"),
-        (np.zeros((3, 1)), r"of shape \(rows,\), got \(3, 1\)"),
+        ([1, 2], r"one id for each of 3 rows, got shape \(2,\)"),
+        (np.zeros((3, 1)), r"one id for each of 3 rows, got shape \(3, 1\)"),
         (["a", "b", "b"], "one label in all rows of a group, got several in 'b'$"),
         (torch.tensor([5, 5, 4]), "got several in 5$"),
     ],
