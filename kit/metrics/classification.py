@@ -28,7 +28,7 @@ class ClassificationScores:
     """How many samples (rows, or groups of rows) were classified rightly.
 
     Attributes:
-        top1: percent of all samples.
+        top1: percent of all samples; "WA" in emotion recognition: classes weigh what they occur.
         unweighted_accuracy: mean of `per_class` over the classes that occur ("UA"), percent.
         per_class: (classes,) percent of each class's samples; nan where a class does not occur.
         confusion: (classes, classes) number of samples by true class (row) and predicted class.
@@ -39,11 +39,6 @@ class ClassificationScores:
     unweighted_accuracy: float
     per_class: Floats = field(repr=False)
     confusion: Integers = field(repr=False)
-
-    @property
-    def weighted_accuracy(self) -> float:
-        """`top1` by its name in emotion recognition ("WA"): classes weigh what they occur."""
-        return self.top1
 
 
 def evaluate_classification(
