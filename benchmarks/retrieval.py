@@ -53,7 +53,7 @@ def main() -> None:
     images, texts, image_labels, text_labels = features()
     bare_product(images, texts)
     before = peak_megabytes()
-    # The first evaluation may compile; it is measured for memory, not for time.
+    # The first evaluation is measured for memory, not for time.
     evaluate_cross_modal(images, texts, image_labels, text_labels)
     memory = peak_megabytes() - before
     bare, whole = [], []

@@ -18,7 +18,6 @@ from __future__ import annotations
 import csv
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import IO
 
@@ -96,12 +95,8 @@ def read_clip_corpus(folder: str | Path, *, modalities: Sequence[str] | None = N
             "without it, read_clip_folder and stratified_split or group_folds make a corpus"
         )
     words = [item["split"] for item in items]
-    unknown = [f"{item['split']!r} ({item['id']})" for item in items if item["split"] not in SPLITS]
-    if unknown:
-        raise ValueError(
-            f"read_clip_corpus: {path}: expected the splits {', '.join(SPLITS)}, "
-            f"got {len(unknown)} others: {first_few(unknown)}"
-        )
+    expected = f"read_clip_corpus: {path}: expected the splits {', '.join(SPLITS)}"
+    _refuse_others(expected, items, "split", SPLITS)
     if set(words) != set(SPLITS):
         counts = ", ".join(f"{words.count(split)} of {split}" for split in SPLITS)
         raise ValueError(f"read_clip_corpus: {path}: expected clips of each split, got {counts}")
@@ -126,30 +121,24 @@ def write_clip_folder(folder: str | Path, clips: Clips, classes: Sequence[str]) 
             label without a class; a class twice.
 
     """
-    _write(Path(folder), [clips], classes, {})
-
-
-def write_clip_corpus(folder: str | Path, corpus: ClipCorpus) -> None:
-    """Write a corpus so that `read_clip_corpus` reads it again; the table comes last.
-
-    Args:
-        folder: a new one, or empty.
-        corpus: its name becomes the folder's, and its notes are not kept.
-
-    Raises:
-        ValueError: what `write_clip_folder` refuses; splits of which some have groups; a group that
-            is in the test split and in another.
-
-    """
-    refuse_shared_groups(f"write_clip_corpus: {folder}", corpus)
-    splits = corpus.splits
-    if len({bool(len(split.groups)) for split in splits}) > 1:
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(f"write_clip_folder: {folder}: expected a new or an empty folder")
+    check_unique(f"write_clip_folder: {folder}", classes=classes)
+    if max(clips.labels) >= len(classes):
         raise ValueError(
-            f"write_clip_corpus: {folder}: expected groups in every split or in none, got "
-            + ", ".join(f"{len(split.groups)} in {split.name!r}" for split in splits)
+            f"write_clip_folder: {folder}: expected a class of every label up to "
+            f"{max(clips.labels)}, got {len(classes)} classes"
         )
-    words = [word for word, split in zip(SPLITS, splits, strict=True) for _ in split.ids]
-    _write(Path(folder), splits, corpus.classes, {"split": words})
+    if "" in (*clips.ids, *classes, *clips.groups):
+        raise ValueError(f"write_clip_folder: {folder}: an id, class or group is empty")
+    for name, modality in clips.modalities.items():
+        _write_arrays(folder / name, modality)
+    _write_table(folder / CLASSES_FILE, {"class": classes})
+    table = {"id": clips.ids, "label": [classes[label] for label in clips.labels]}
+    _write_table(
+        folder / ITEMS_FILE, table | ({"group": clips.groups} if len(clips.groups) else {})
+    )
 
 
 def _items(folder: Path) -> list[dict[str, str]]:
@@ -197,24 +186,14 @@ def _classes(folder: Path, items: Sequence[Mapping[str, str]]) -> tuple[str, ...
         return tuple(sorted({item["label"] for item in items}))
     classes = tuple(line["class"] for line in _read_table(path, ("class",)))
     check_unique(f"read_clip_folder: {path}", classes=classes)
-    unknown = [
-        f"{item['label']!r} ({item['id']})" for item in items if item["label"] not in classes
-    ]
-    if unknown:
-        raise ValueError(
-            f"read_clip_folder: {folder / ITEMS_FILE}: expected labels that {CLASSES_FILE} lists "
-            f"({first_few(classes)}), got {len(unknown)} others: {first_few(unknown)}"
-        )
+    expected = f"expected labels that {CLASSES_FILE} lists ({first_few(classes)})"
+    _refuse_others(f"read_clip_folder: {folder / ITEMS_FILE}: {expected}", items, "label", classes)
     return classes
 
 
 def _array_files(folder: Path, modalities: Sequence[str] | None) -> dict[str, Path]:
     """The array file of each modality."""
-    found = sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix in (".npy", ".npz") and not path.name.startswith(".")
-    )
+    found = sorted(folder.glob("[!.]*.np[yz]"))
     check_unique(f"read_clip_folder: {folder}: array files", names=[path.stem for path in found])
     files = {path.stem: path for path in found}
     wanted = list(files) if modalities is None else list(modalities)
@@ -249,56 +228,30 @@ def _read_array(path: Path) -> Modality:
         ) from error
 
 
-def _write(
-    folder: Path, parts: Sequence[Clips], classes: Sequence[str], columns: Mapping[str, list[str]]
-) -> None:
-    """The array files, the list of classes and the table with further columns."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(f"write_clip_folder: {folder}: expected a new or an empty folder")
-    check_unique(f"write_clip_folder: {folder}", classes=classes)
-    ids, labels, groups = (
-        [one for part in parts for one in getattr(part, what)]
-        for what in ("ids", "labels", "groups")
-    )
-    if max(labels) >= len(classes):
-        raise ValueError(
-            f"write_clip_folder: {folder}: expected a class of every label up to "
-            f"{max(labels)}, got {len(classes)} classes"
-        )
-    if "" in (*ids, *classes, *groups):
-        raise ValueError(f"write_clip_folder: {folder}: an id, class or group is empty")
-    for name in parts[0].modalities:
-        _write_arrays(folder / name, [part.modality(name) for part in parts])
-    _write_table(folder / CLASSES_FILE, {"class": classes})
-    table = {"id": ids, "label": [classes[label] for label in labels], **columns}
-    _write_table(folder / ITEMS_FILE, table | ({"group": groups} if groups else {}))
-
-
-def _write_arrays(path: Path, parts: Sequence[Modality]) -> None:
+def _write_arrays(path: Path, modality: Modality) -> None:
     """The clips of a modality behind one another, as they come: never all of them in memory."""
-    shape = clip_shape(parts[0])
-    if not is_ragged(parts[0]):
+    if not is_ragged(modality):
         with atomic(path.with_name(f"{path.name}.npy")) as part, part.open("wb") as file:
-            _write_numbers(file, (sum(map(len, parts)), *shape), _each(parts))
+            _write_numbers(file, len(modality), modality)
         return
-    lengths = np.array([len(clip) for clip in _each(parts)])
+    lengths = np.array([len(clip) for clip in _each(modality)])
     with atomic(path.with_name(f"{path.name}.npz")) as part, zipfile.ZipFile(part, "w") as archive:
         with archive.open("values.npy", "w", force_zip64=True) as file:
-            _write_numbers(file, (lengths.sum(), *shape), _each(parts))
+            _write_numbers(file, int(lengths.sum()), modality)
         with archive.open("lengths.npy", "w") as file:
             np.lib.format.write_array(file, lengths)
 
 
-def _each(parts: Sequence[Modality]) -> Iterator[Array]:
-    return (part[row] for part in parts for row in range(len(part)))
+def _each(modality: Modality) -> Iterator[Array]:
+    return (modality[row] for row in range(len(modality)))
 
 
-def _write_numbers(file: IO[bytes], shape: tuple[int, ...], clips: Iterator[Array]) -> None:
-    """What `np.save` writes, without having it all."""
-    first = next(clips)
-    numbers = {"descr": first.dtype.str, "fortran_order": False, "shape": tuple(map(int, shape))}
+def _write_numbers(file: IO[bytes], length: int, modality: Modality) -> None:
+    """What `np.save` writes of an array of this length, without having it all."""
+    shape, kind = (length, *clip_shape(modality)), modality[0].dtype.str
+    numbers = {"descr": kind, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, numbers)
-    for clip in chain([first], clips):
+    for clip in _each(modality):
         file.write(np.ascontiguousarray(clip).data)
 
 
@@ -307,3 +260,12 @@ def _write_table(path: Path, columns: Mapping[str, Iterable[str]]) -> None:
         writer = csv.writer(file)
         writer.writerow(columns)
         writer.writerows(zip(*columns.values(), strict=True))
+
+
+def _refuse_others(
+    expected: str, items: Sequence[Mapping[str, str]], column: str, known: Sequence[str]
+) -> None:
+    """Refuse lines of the table with a word in a column that is none of the known ones."""
+    others = [f"{item[column]!r} ({item['id']})" for item in items if item[column] not in known]
+    if others:
+        raise ValueError(f"{expected}, got {len(others)} others: {first_few(others)}")

@@ -9,14 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kit.checks import first_few
-from kit.corpora.huggingface import (
-    named_splits,
-    one_table,
-    open_dataset,
-    rows_by_part,
-    rows_by_word,
-    with_columns,
-)
+from kit.corpora.huggingface import split_table
 from kit.data.clips import ClipCorpus, Clips
 from kit.data.ragged import Array, Modality, Ragged
 from kit.data.splits import refuse_shared_groups
@@ -58,8 +51,7 @@ def clips_from_dataset(
 
     """
     columns = _Columns("clips_from_dataset", label, modalities, id_column, group_column)
-    parts = with_columns(columns.function, open_dataset(columns.function, source), columns.needed())
-    table = one_table(columns.function, parts)
+    table, _, _ = split_table(columns.function, source, columns.needed(), named=False)
     return _clips(table, range(len(table)), columns)
 
 
@@ -91,19 +83,7 @@ def clip_corpus_from_dataset(
 
     """
     columns = _Columns("clip_corpus_from_dataset", label, modalities, id_column, group_column)
-    parts = open_dataset(columns.function, source)
-    if split_column is None:
-        parts = named_splits(columns.function, parts)
-    table = one_table(
-        columns.function, with_columns(columns.function, parts, columns.needed(split_column))
-    )
-    notes: list[str] = []
-    if split_column is None:
-        rows = rows_by_part(parts)
-    else:
-        rows, notes = rows_by_word(
-            _plain(table, [split_column])[split_column].to_pylist(), split_column
-        )
+    table, rows, notes = split_table(columns.function, source, columns.needed(), split_column)
     for split, part in rows.items():
         if not part:
             raise ValueError(
@@ -136,9 +116,9 @@ class _Columns:
         alone = [self.modalities] if isinstance(self.modalities, str) else self.modalities
         return {column: column for column in alone}
 
-    def needed(self, split_column: str | None = None) -> list[str]:
+    def needed(self) -> list[str]:
         """All columns that are asked for."""
-        words = (self.label, self.id_column, self.group_column, split_column)
+        words = (self.label, self.id_column, self.group_column)
         named = [column for column in words if column is not None]
         return [*named, *self.by_modality().values()]
 

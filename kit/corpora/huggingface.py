@@ -6,8 +6,9 @@ import hashlib
 import io
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -114,19 +115,12 @@ def from_dataset(
     if split_column is not None and shares is not None:
         raise ValueError("from_dataset: expected split_column or shares, got both")
     columns = [captions] if isinstance(captions, str) else list(captions)
-    parts = open_dataset("from_dataset", source)
-    if split_column is None and shares is None:
-        parts = named_splits("from_dataset", parts)
-    needed = [image, *columns] + ([] if split_column is None else [split_column])
-    parts = with_columns("from_dataset", parts, needed)
-    table = one_table("from_dataset", _with_encoded_pictures(parts, image))
-    notes: list[str] = []
-    if split_column is not None:
-        rows, notes = rows_by_word(table[split_column], split_column)
-    elif shares is not None:
+    encoded, drawn = partial(_with_encoded_pictures, image=image), shares is not None
+    table, rows, notes = split_table(
+        "from_dataset", source, [image, *columns], split_column, named=not drawn, prepare=encoded
+    )
+    if shares is not None:
         rows = _rows_by_share(len(table), shares, seed)
-    else:
-        rows = rows_by_part(parts)
 
     used = sorted(row for part in rows.values() for row in part)
     sentences = _captions(table, columns)
@@ -158,17 +152,58 @@ def from_dataset(
     return Corpus("dataset", train, validation, test, tuple(notes))
 
 
-def open_dataset(function: str, source: Any) -> dict[str, Dataset]:
-    """The parts of a dataset by name; one without parts is called ``all``.
+def split_table(
+    function: str,
+    source: Any,
+    columns: Sequence[str],
+    split_column: str | None = None,
+    *,
+    named: bool = True,
+    prepare: Callable[[dict[str, Dataset]], dict[str, Dataset]] = dict,
+) -> tuple[Dataset, dict[str, list[int]], list[str]]:
+    """All rows of a dataset, part after part, and where the splits are.
 
     Args:
         function: who asks, for the message.
         source: what `from_dataset` takes.
+        columns: those needed.
+        split_column: says which split a row is in; else the parts are the splits.
+        named: whether parts that are the splits must be called like them.
+        prepare: what happens to the parts before their columns must be of the same types.
+
+    Returns:
+        the table with the needed columns; the rows of each split in it; and a note on each word
+        of `split_column` that names no split.
 
     Raises:
-        ValueError: a source that cannot be read.
+        ValueError: a source that cannot be read, a split without its part or with two, a part that
+            lacks a column, parts whose columns are of different types.
 
     """
+    from datasets import concatenate_datasets
+
+    parts = _opened(function, source)
+    if split_column is None and named:
+        parts = _named_splits(function, parts)
+    needed = [*columns] if split_column is None else [*columns, split_column]
+    parts = prepare(_with_columns(function, parts, needed))
+    try:
+        table = concatenate_datasets(list(parts.values()))
+    except ValueError as error:
+        raise ValueError(
+            f"{function}: expected {', '.join(parts)} to have columns of the same types: {error}"
+        ) from error
+    if split_column is not None:
+        return table, *_rows_by_word(table, split_column)
+    rows, start = {}, 0
+    for name, part in parts.items():
+        rows[name] = list(range(start, start + len(part)))
+        start += len(part)
+    return table, rows, []
+
+
+def _opened(function: str, source: Any) -> dict[str, Dataset]:
+    """The parts of a dataset by name; one without parts is called ``all``."""
     from datasets import Dataset, DatasetDict, load_dataset, load_from_disk
     from datasets.exceptions import DatasetsError
 
@@ -188,13 +223,8 @@ def open_dataset(function: str, source: Any) -> dict[str, Dataset]:
     return dict(opened) if isinstance(opened, DatasetDict) else {"all": opened}
 
 
-def named_splits(function: str, parts: Mapping[str, Dataset]) -> dict[str, Dataset]:
-    """The parts that are called like the three splits.
-
-    Raises:
-        ValueError: a split without its part, or with two.
-
-    """
+def _named_splits(function: str, parts: Mapping[str, Dataset]) -> dict[str, Dataset]:
+    """The parts that are called like the three splits."""
     named = {}
     for split, spellings in SPLIT_NAMES.items():
         there = [name for name in spellings if name in parts]
@@ -207,15 +237,10 @@ def named_splits(function: str, parts: Mapping[str, Dataset]) -> dict[str, Datas
     return named
 
 
-def with_columns(
+def _with_columns(
     function: str, parts: Mapping[str, Dataset], needed: Sequence[str]
 ) -> dict[str, Dataset]:
-    """The parts with the needed columns and no others.
-
-    Raises:
-        ValueError: a part that lacks one.
-
-    """
+    """The parts with the needed columns and no others."""
     for name, part in parts.items():
         absent = [column for column in needed if column not in part.column_names]
         if absent:
@@ -227,44 +252,16 @@ def with_columns(
     return {name: part.select_columns(columns) for name, part in parts.items()}
 
 
-def one_table(function: str, parts: Mapping[str, Dataset]) -> Dataset:
-    """All rows, one part after the other.
-
-    Raises:
-        ValueError: parts whose columns are of different types.
-
-    """
-    from datasets import concatenate_datasets
-
-    try:
-        return concatenate_datasets(list(parts.values()))
-    except ValueError as error:
-        raise ValueError(
-            f"{function}: expected {', '.join(parts)} to have columns of the same types: {error}"
-        ) from error
-
-
-def rows_by_part(parts: Mapping[str, Dataset]) -> dict[str, list[int]]:
-    """The rows of each part in `one_table`."""
-    rows, start = {}, 0
-    for name, part in parts.items():
-        rows[name] = list(range(start, start + len(part)))
-        start += len(part)
-    return rows
-
-
-def rows_by_word(words: Sequence[str], column: str) -> tuple[dict[str, list[int]], list[str]]:
+def _rows_by_word(table: Dataset, column: str) -> tuple[dict[str, list[int]], list[str]]:
     """The rows of each split by the words of a column, and a note on words that name none."""
-    words = list(words)
-    rows = {
-        split: [row for row, word in enumerate(words) if word in spellings]
-        for split, spellings in SPLIT_NAMES.items()
-    }
-    known = {spelling for spellings in SPLIT_NAMES.values() for spelling in spellings}
-    others = Counter(word for word in words if word not in known)
-    return rows, [
-        f"{count} rows with {column} {word!r} are not used" for word, count in others.items()
-    ]
+    split_of = {word: split for split, spellings in SPLIT_NAMES.items() for word in spellings}
+    words = list(table.with_format(None)[column])
+    rows: dict[str, list[int]] = {split: [] for split in SPLIT_NAMES}
+    for row, word in enumerate(words):
+        if word in split_of:
+            rows[split_of[word]].append(row)
+    others = Counter(word for word in words if word not in split_of)
+    return rows, [f"{n} rows with {column} {word!r} are not used" for word, n in others.items()]
 
 
 def _with_encoded_pictures(parts: Mapping[str, Dataset], image: str) -> dict[str, Dataset]:
@@ -311,26 +308,26 @@ def _bad_rows(
     table: Dataset, image: str, sentences: Sequence[Sequence[Any]], used: Sequence[int]
 ) -> dict[int, str]:
     """What is wrong with each row that cannot be used."""
-    bad = {}
     pictures = table.select_columns([image])
-    for row in used:
-        empty = [
-            place
-            for place, caption in enumerate(sentences[row])
-            if not isinstance(caption, str) or not caption.strip()
-        ]
-        if not sentences[row]:
-            bad[row] = f"row {row}: no caption"
-        elif empty:
-            bad[row] = f"row {row}: caption {empty[0]} is empty or no text"
-        else:
-            try:
-                reason = why_unreadable(_file(pictures[row][image]))
-            except ValueError as error:
-                reason = str(error)
-            if reason is not None:
-                bad[row] = f"row {row}: undecodable image ({reason})"
-    return bad
+    wrong = {
+        row: _wrong_captions(sentences[row]) or _wrong_picture(pictures[row][image]) for row in used
+    }
+    return {row: f"row {row}: {problem}" for row, problem in wrong.items() if problem}
+
+
+def _wrong_captions(captions: Sequence[Any]) -> str | None:
+    for place, caption in enumerate(captions):
+        if not isinstance(caption, str) or not caption.strip():
+            return f"caption {place} is empty or no text"
+    return None if captions else "no caption"
+
+
+def _wrong_picture(stored: Mapping[str, Any] | None) -> str | None:
+    try:
+        reason = why_unreadable(_file(stored))
+    except ValueError as error:
+        reason = str(error)
+    return reason and f"undecodable image ({reason})"
 
 
 def _file(stored: Mapping[str, Any] | None) -> Path | io.BytesIO:

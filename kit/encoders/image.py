@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from kit.encoders.transform import ImageTransform
@@ -128,12 +129,9 @@ def image_backbone(
             f"image_backbone: name must be one of {', '.join(BACKBONES)}, got {name!r}"
         )
     recipe = BACKBONES[name]
+    network = recipe.build()
     backbone = ImageBackbone(
-        name,
-        recipe.build(),
-        feature_dim=recipe.feature_dim,
-        transform=recipe.transform,
-        frozen=frozen,
+        name, network, feature_dim=recipe.feature_dim, transform=recipe.transform, frozen=frozen
     )
     if weights is not None:
         backbone.load(weights)
@@ -181,7 +179,7 @@ def _torchvision(architecture: str) -> nn.Module:
 
     network: Any = get_model(architecture, weights=None)
     if architecture.startswith("vgg"):
-        network.classifier = network.classifier[:-1]  # ends with fc7, its ReLU and its dropout
+        del network.classifier[-1]  # ends with fc7, its ReLU and its dropout
     else:
         network.fc = nn.Identity()  # ends with the global average pool
     module: nn.Module = network
@@ -191,9 +189,8 @@ def _torchvision(architecture: str) -> nn.Module:
 def _torchvision_weights(architecture: str) -> Mapping[str, Tensor]:
     from torchvision.models import get_model_weights
 
-    state: Mapping[str, Tensor] = get_model_weights(architecture).IMAGENET1K_V1.get_state_dict(
-        progress=True, check_hash=True
-    )
+    weights: Any = get_model_weights(architecture).IMAGENET1K_V1
+    state: Mapping[str, Tensor] = weights.get_state_dict(progress=True, check_hash=True)
     return state
 
 
@@ -206,19 +203,16 @@ def _mobilenet_v1(pad_type: str, *, pretrained: bool = False) -> nn.Module:
     return network
 
 
-def _mobilenet_v1_weights(pad_type: str) -> Mapping[str, Tensor]:
-    return _mobilenet_v1(pad_type, pretrained=True).state_dict()
+def _mobilenet_v1_weights() -> Mapping[str, Tensor]:
+    return _mobilenet_v1("", pretrained=True).state_dict()
 
 
 def _identity_statistics(network: nn.Module) -> bool:
     """Whether there is batch norm, and all of its running statistics are mean 0 and variance 1."""
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    return bool(norms) and all(
-        norm.running_mean is not None
-        and norm.running_var is not None
-        and bool((norm.running_mean == 0).all() and (norm.running_var == 1).all())
-        for norm in norms
-    )
+    means = [norm.get_buffer("running_mean") for norm in norms]
+    variances = [norm.get_buffer("running_var") for norm in norms]
+    return bool(norms) and not torch.cat(means).any() and bool((torch.cat(variances) == 1).all())
 
 
 @dataclass(frozen=True)
@@ -240,7 +234,7 @@ BACKBONES: dict[str, Recipe] = {
 } | {
     "mobilenet_v1": Recipe(1024, _SYMMETRIC, partial(_mobilenet_v1, "same"), None),
     "mobilenet_v1_timm": Recipe(
-        1024, _SYMMETRIC, partial(_mobilenet_v1, ""), partial(_mobilenet_v1_weights, "")
+        1024, _SYMMETRIC, partial(_mobilenet_v1, ""), _mobilenet_v1_weights
     ),
     "small_cnn": Recipe(256, ImageTransform(64, (0.5,) * 3, (0.5,) * 3), small_cnn, None),
 }

@@ -28,7 +28,7 @@ class ClassificationScores:
     """How many samples (rows, or groups of rows) were classified rightly.
 
     Attributes:
-        top1: percent of all samples.
+        top1: percent of all samples; "WA" in emotion recognition: classes weigh what they occur.
         unweighted_accuracy: mean of `per_class` over the classes that occur ("UA"), percent.
         per_class: (classes,) percent of each class's samples; nan where a class does not occur.
         confusion: (classes, classes) number of samples by true class (row) and predicted class.
@@ -39,11 +39,6 @@ class ClassificationScores:
     unweighted_accuracy: float
     per_class: Floats = field(repr=False)
     confusion: Integers = field(repr=False)
-
-    @property
-    def weighted_accuracy(self) -> float:
-        """`top1` by its name in emotion recognition ("WA"): classes weigh what they occur."""
-        return self.top1
 
 
 def evaluate_classification(
@@ -107,14 +102,12 @@ def _mean_softmax(
 ) -> tuple[Floats, Integers]:
     """Mean probabilities (groups, classes) and label (groups,) of each group."""
     array = as_array(groups)
-    if array.ndim != 1:
-        raise ValueError(f"{name}: expected groups of shape (rows,), got {array.shape}")
-    ids, member = np.unique(array, return_inverse=True)
-    if len(member) != len(logits):
+    if array.shape != labels.shape:
         raise ValueError(
-            f"{name}: expected groups to be one id for each of {len(logits)} rows, "
-            f"got {len(member)}"
+            f"{name}: expected groups to be one id for each of {len(labels)} rows, "
+            f"got shape {array.shape}"
         )
+    ids, member = np.unique(array, return_inverse=True)
     order = np.argsort(member, kind="stable")
     sizes = np.bincount(member)
     starts = np.cumsum(sizes) - sizes

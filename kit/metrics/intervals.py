@@ -11,6 +11,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+CONFIDENCE = 0.95
+
 
 class Interval(NamedTuple):
     """A mean difference, ours minus theirs, with an interval around it, in the unit of the scores.
@@ -43,12 +45,7 @@ class Interval(NamedTuple):
 
 
 def interval_over_queries(
-    ours: ArrayLike,
-    theirs: ArrayLike,
-    *,
-    confidence: float = 0.95,
-    resamples: int = 10_000,
-    seed: int = 0,
+    ours: ArrayLike, theirs: ArrayLike, *, resamples: int = 10_000, seed: int = 0
 ) -> Interval:
     """Paired bootstrap: how the mean difference varies over test sets like this one.
 
@@ -57,13 +54,11 @@ def interval_over_queries(
     Args:
         ours: (queries,) scores, such as ``100 * (scores.per_query.best_rank <= 1)``.
         theirs: (queries,) scores of the same queries in the same order.
-        confidence: share of the resampled means in the interval, between 0 and 1.
         resamples: how often the queries are drawn anew.
         seed: of that draw.
 
     Raises:
-        ValueError: fewer than two queries, another number of theirs, scores that are not finite, a
-            confidence outside (0, 1).
+        ValueError: fewer than two queries, another number of theirs, scores that are not finite.
 
     >>> ours, theirs = np.array([1, 1, 1, 0] * 50), np.array([0, 1, 0, 0] * 50)
     >>> interval_over_queries(ours, theirs).verdict
@@ -72,11 +67,11 @@ def interval_over_queries(
     """
     from scipy.stats import bootstrap
 
-    differences = _differences("interval_over_queries", ours, theirs, confidence)
+    differences = _differences("interval_over_queries", ours, theirs)
     drawn = bootstrap(
         (differences,),
         np.mean,
-        confidence_level=confidence,
+        confidence_level=CONFIDENCE,
         n_resamples=resamples,
         method="percentile",
         batch=max(1, 10_000_000 // len(differences)),  # 80 MB at a time
@@ -86,15 +81,12 @@ def interval_over_queries(
     return Interval(float(differences.mean()), float(low), float(high))
 
 
-def interval_over_seeds(
-    ours: ArrayLike, theirs: ArrayLike, *, confidence: float = 0.95
-) -> Interval:
+def interval_over_seeds(ours: ArrayLike, theirs: ArrayLike) -> Interval:
     """Paired t-interval: how the difference varies over seeds, from two seeds on.
 
     Args:
         ours: (seeds,) one score a seed.
         theirs: (seeds,) of the same seeds in the same order.
-        confidence: between 0 and 1.
 
     Raises:
         ValueError: as `interval_over_queries`.
@@ -106,15 +98,13 @@ def interval_over_seeds(
     """
     from scipy.stats import t
 
-    differences = _differences("interval_over_seeds", ours, theirs, confidence)
+    differences = _differences("interval_over_seeds", ours, theirs)
     mean, error = differences.mean(), differences.std(ddof=1) / np.sqrt(len(differences))
-    reach = float(t.ppf((1 + confidence) / 2, len(differences) - 1) * error)
+    reach = float(t.ppf((1 + CONFIDENCE) / 2, len(differences) - 1) * error)
     return Interval(float(mean), float(mean) - reach, float(mean) + reach)
 
 
-def _differences(
-    name: str, ours: ArrayLike, theirs: ArrayLike, confidence: float
-) -> NDArray[np.float64]:
+def _differences(name: str, ours: ArrayLike, theirs: ArrayLike) -> NDArray[np.float64]:
     one, other = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
     if one.ndim != 1 or one.shape != other.shape or len(one) < 2:
         raise ValueError(
@@ -123,6 +113,4 @@ def _differences(
         )
     if not (np.isfinite(one).all() and np.isfinite(other).all()):
         raise ValueError(f"{name}: scores must be finite")
-    if not 0 < confidence < 1:
-        raise ValueError(f"{name}: confidence must lie in (0, 1), got {confidence}")
     return one - other

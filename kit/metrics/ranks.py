@@ -16,7 +16,6 @@ and rows that are equal get scores that are equal. Both directions are read from
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -26,17 +25,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kit.metrics.arrays import Features, Integers
-from kit.metrics.counting import SORT_FROM, Counter, compiled_counter, count_reaching
 
 TILE = (512, 4096)  # rows and columns of a tile at most: its product stays in the processor's cache
 ALIGN = 16  # a tile's sides are multiples of it: with ragged edges BLAS sums equal rows differently
-TILE_NUMBERS = (
-    2**24
-)  # features in a tile's columns at most: 64 MB; narrows the tile for wide features
+TILE_NUMBERS = 2**24  # features in a tile's columns at most: 64 MB; narrower for wide features
 TILE_THRESHOLDS = 2**22  # the same for thresholds, where one label has very many items
 PASS_THRESHOLDS = 2**21  # in all, per pass; with more, queries are taken in several passes
-# Products: below, loading numba (0.3 s, or 2 s where it compiles) costs more than it saves.
-COMPILE_FROM = 50_000_000
+SORT_FROM = 192  # thresholds a row: from here a sorted row is cheaper than one comparison each
 
 
 class Side(NamedTuple):
@@ -119,24 +114,15 @@ def _count(rows: Side, columns: Side, *, both: bool) -> tuple[_Hits, _Hits]:
     first, last = _positives(columns, rows)
     of_columns = _no_counts(first, last if both else first, device)
     shape = _tile_shape(of_rows, of_columns, int(rows.features.shape[1]))
-    parts = torch.get_num_threads()
-    with _float32_products(device), ThreadPoolExecutor(parts) as threads:
+    with _float32_products(device):
         for row, column, scores in _tiles(rows, columns, shape, device, of_rows):
             _take_thresholds(of_rows, row, column, scores)
             _take_thresholds(of_columns, column, row, scores.T)
         _set_strict_thresholds(of_rows)
         _set_strict_thresholds(of_columns)
-        count: Counter = count_reaching
-        products = len(rows.order) * len(columns.order)
-        most = max(_most_thresholds(of_rows), _most_thresholds(of_columns))
-        if device.type == "cpu" and products >= COMPILE_FROM and most < SORT_FROM:
-            count = compiled_counter(threads, parts) or count_reaching
         for row, column, scores in _tiles(rows, columns, shape, device):
-            row_places, row_thresholds = _padded(of_rows, row)
-            column_places, column_thresholds = _padded(of_columns, column)
-            in_rows, in_columns = count(scores, row_thresholds, column_thresholds)
-            _add(of_rows, row, in_rows[row_places])
-            _add(of_columns, column, in_columns[column_places])
+            _count_reaching(of_rows, row, scores)
+            _count_reaching(of_columns, column, scores.T)
     return of_rows, of_columns
 
 
@@ -152,7 +138,7 @@ def _tile_shape(of_rows: _Hits, of_columns: _Hits, width: int) -> tuple[int, int
     shape = []
     for hits, most in zip((of_rows, of_columns), TILE, strict=True):
         items = len(hits.first)
-        thresholds = max(1, _most_thresholds(hits))
+        thresholds = max(1, int(np.diff(hits.offsets).max()))
         most = max(1, min(most, TILE_NUMBERS // width, TILE_THRESHOLDS // thresholds))
         even = -(-items // -(-items // most))
         shape.append(-(-even // ALIGN) * ALIGN)
@@ -166,27 +152,16 @@ def _tiles(
     device: torch.device,
     holding: _Hits | None = None,
 ) -> Iterator[tuple[slice, slice, Tensor]]:
-    """Every tile, or those that hold positives: rows, columns, scores (padded, overwritten)."""
+    """Every tile, or those that hold positives: rows, columns, scores (to be overwritten)."""
     buffer = torch.empty(shape, device=device)
-    # Row blocks come again for every column block: as many as fit the bound are read only once.
-    kept: dict[int, Tensor] = {}
-    keep = TILE_NUMBERS // (shape[0] * int(rows.features.shape[1]))
     for left in range(0, len(columns.order), shape[1]):
         column = slice(left, min(left + shape[1], len(columns.order)))
-        right_factor = None
+        right_factor = _unit_rows(columns, column, shape[1], device).T
         for top in range(0, len(rows.order), shape[0]):
             row = slice(top, min(top + shape[0], len(rows.order)))
-            if holding is not None and not _within(holding, row, column)[1].any():
-                continue
-            if right_factor is None:
-                right_factor = _unit_rows(columns, column, shape[1], device).T
-            left_factor = kept.get(top)
-            if left_factor is None:
-                left_factor = _unit_rows(rows, row, shape[0], device)
-                if len(kept) < keep:
-                    kept[top] = left_factor
-            torch.mm(left_factor, right_factor, out=buffer)
-            yield row, column, buffer
+            if holding is None or _within(holding, row, column)[1].any():
+                torch.mm(_unit_rows(rows, row, shape[0], device), right_factor, out=buffer)
+                yield row, column, buffer[: row.stop - row.start, : column.stop - column.start]
 
 
 def _unit_rows(side: Side, items: slice, length: int, device: torch.device) -> Tensor:
@@ -227,24 +202,29 @@ def _set_strict_thresholds(hits: _Hits) -> None:
         hits.thresholds[torch.from_numpy(starts)] = above.to(hits.thresholds.device)
 
 
-def _padded(hits: _Hits, items: slice) -> tuple[Tensor, Tensor]:
-    """The items' thresholds as a table (items, most), +inf in empty places; and which are taken."""
-    sizes = np.diff(hits.offsets[items.start : items.stop + 1])
-    device = hits.thresholds.device
-    places = torch.arange(int(sizes.max()), device=device)
-    taken = places < torch.from_numpy(sizes).to(device)[:, None]
-    table = torch.full(taken.shape, torch.inf, device=device)
-    table[taken] = hits.thresholds[hits.offsets[items.start] : hits.offsets[items.stop]]
-    return taken, table
-
-
-def _add(hits: _Hits, items: slice, counts: Tensor) -> None:
+def _count_reaching(hits: _Hits, items: slice, scores: Tensor) -> None:
+    """Add for each of the items' thresholds how many scores (items, others) reach it."""
     own = slice(hits.offsets[items.start], hits.offsets[items.stop])
-    hits.counts[own] += counts.to(torch.int32)
+    sizes = np.diff(hits.offsets[items.start : items.stop + 1])
+    places = torch.arange(int(sizes.max()), device=scores.device)
+    taken = places < torch.from_numpy(sizes).to(scores.device)[:, None]
+    table = torch.full(taken.shape, torch.inf, device=scores.device)
+    table[taken] = hits.thresholds[own]
+    hits.counts[own] += _count_in_rows(scores, table)[taken].to(torch.int32)
 
 
-def _most_thresholds(hits: _Hits) -> int:
-    return int(np.diff(hits.offsets).max())
+def _count_in_rows(scores: Tensor, thresholds: Tensor) -> Tensor:
+    """How many of each row's scores (rows, n) reach its thresholds (rows, k): (rows, k)."""
+    if thresholds.shape[1] >= SORT_FROM:
+        ascending = scores.contiguous().sort(dim=1).values
+        return scores.shape[1] - torch.searchsorted(ascending, thresholds)
+    counts = torch.empty_like(thresholds)
+    reaching, ones = torch.empty_like(scores), torch.ones(scores.shape[1], device=scores.device)
+    for k in range(thresholds.shape[1]):
+        # Ones and zeros as float32 and a product with ones: much faster than a sum of bool.
+        torch.ge(scores, thresholds[:, k : k + 1], out=reaching)
+        counts[:, k] = reaching @ ones
+    return counts
 
 
 def _ranks(hits: _Hits, queries: Side, gallery_size: int) -> Ranks:
@@ -258,21 +238,18 @@ def _ranks(hits: _Hits, queries: Side, gallery_size: int) -> Ranks:
     # One sort of all queries' counts: each query's lie in a range of its own.
     base = np.repeat(np.arange(len(sizes)) * (gallery_size + 1), sizes)
     keys = np.sort(np.delete(counts, strict).astype(np.int64) + base)
-    # Positives of equal score have equal counts; the last one's place says how many those include.
-    ends = np.flatnonzero(np.append(np.diff(keys) != 0, True)) if len(keys) else starts
-    last_equal = np.repeat(ends, np.diff(ends, prepend=-1)) - np.repeat(starts, sizes)
-    irrelevant = keys - base - (last_equal + 1)
+    # Positives of equal score have equal counts: these too score at least as much.
+    positives = np.searchsorted(keys, keys, side="right") - np.repeat(starts, sizes)
+    irrelevant = keys - base - positives
     ranks = irrelevant + np.arange(len(keys)) - np.repeat(starts, sizes) + 1
     tied = irrelevant[starts] > counts[strict]
     return Ranks(queries.order[answered], sizes, ranks, tied)
 
 
-def _device(rows: Side, columns: Side) -> torch.device:
+def _device(*sides: Side) -> torch.device:
     """Where the products are made: on the first side that is not on the CPU, else there."""
-    for side in (rows, columns):
-        if isinstance(side.features, Tensor) and side.features.device.type != "cpu":
-            return side.features.device
-    return torch.device("cpu")
+    used = [side.features.device for side in sides if isinstance(side.features, Tensor)]
+    return next((device for device in used if device.type != "cpu"), torch.device("cpu"))
 
 
 @contextmanager

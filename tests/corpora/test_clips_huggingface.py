@@ -250,7 +250,7 @@ def test_datasets_is_imported_only_where_a_dataset_is_read() -> None:
 def test_missing_columns_are_named_with_those_that_exist(read: Any) -> None:
     with pytest.raises(
         ValueError,
-        match=r"_from_dataset: all: expected the columns class, speaker, .*sound, missing class, "
+        match=r"_from_dataset: all: expected the columns class, speaker, .*sound.*, missing class, "
         r"speaker, sound; there are said, lips, words, vector, name, session, part$",
     ):
         read(label="class", group_column="speaker", modalities={"audio": "sound"})

@@ -84,5 +84,3 @@ def test_errors_are_named(interval: Callable[..., Interval]) -> None:
         interval([1], [1])
     with pytest.raises(ValueError, match=rf"{name}: scores must be finite"):
         interval([1, np.nan], [1, 2])
-    with pytest.raises(ValueError, match=rf"{name}: confidence must lie in \(0, 1\), got 95"):
-        interval([1, 2], [1, 2], confidence=95)
