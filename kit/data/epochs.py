@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -87,7 +88,8 @@ class EpochLoader(Generic[Loaded]):
         )
         if several:
             # The collector of garbage would close the pipes first, and wait 5 s for each process.
-            processes: Any = iter(loader)
+            with _interrupts_held():
+                processes: Any = iter(loader)
             weakref.finalize(loader, processes._shutdown_workers)
         return loader
 
@@ -99,6 +101,25 @@ def blocks(count: int, size: int) -> list[range]:
     [range(0, 2), range(2, 4), range(4, 5)]
     """
     return [range(count)[start : start + size] for start in range(0, count, size)]
+
+
+def spare_cores() -> int:
+    """Loader processes where something has to be opened: all cores but the training's, up to 8."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(8, (cores or 1) - 1)
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Have Ctrl-C wait until the processes are there: they leave it to their parent."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _follow_parent(worker: int) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,7 +21,7 @@ from PIL import Image
 from torch import Tensor
 
 from kit.checks import check_disjoint, check_lengths, check_unique, check_whole, first_few
-from kit.data.epochs import EpochLoader
+from kit.data.epochs import EpochLoader, spare_cores
 from kit.data.vocabulary import Tokens, Vocabulary
 
 
@@ -289,14 +288,8 @@ class PairLoader:
 
 
 def default_workers(split: CaptionedImages) -> int:
-    """Loader processes for a split: none where its pictures are in memory, else by the cores.
-
-    A core is left to the training, and more than eight processes rarely have anything to do.
-    """
-    if not getattr(split.open_image, "from_disk", False):
-        return 0
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(8, (cores or 1) - 1)
+    """Loader processes for a split: none where its pictures are in memory."""
+    return spare_cores() if getattr(split.open_image, "from_disk", False) else 0
 
 
 def _starts(samples: int, batch_size: int) -> range:

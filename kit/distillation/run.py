@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from kit.code_version import code_version
 from kit.data.clip_batches import ClipLoader, TrainingBatches
 from kit.data.clips import ClipCorpus, Clips
+from kit.data.epochs import spare_cores
 from kit.distillation.classifier import Classifier, ClassifierBlueprint, restore, scores_of
 from kit.distillation.config import TrainingConfig
 from kit.distillation.inputs import ClipInput, ClipKind, crops, shifts
@@ -49,7 +50,7 @@ def train(
     seed: int = 0,
     device: str = "cpu",
     precision: str = "float32",
-    workers: int = 0,
+    workers: int | None = None,
 ) -> Iterator[Record]:
     """Train student and teacher together (or one model alone), and score them on the test split.
 
@@ -67,7 +68,7 @@ def train(
         seed: of everything that is drawn.
         device: ``"cpu"``, ``"cuda"``, ...
         precision: ``"float32"`` or ``"bfloat16"`` (encoders under autocast, losses in float32).
-        workers: loader processes, for videos that are cut.
+        workers: loader processes; if not given, by the number of cores where videos are cut.
 
     Yields:
         The records of `kit.training.fit`.
@@ -101,7 +102,9 @@ def train(
     inputs = _cut_alike(blueprint)
     batches = TrainingBatches(corpus.train, list(inputs), crops(inputs), shifts(inputs), seed=seed)
     pin = torch.device(device).type == "cuda"
-    loader = ClipLoader(batches, config.batch_size, workers=workers, pin=pin)
+    cutting = spare_cores() if crops(inputs) else 0
+    opening = cutting if workers is None else workers
+    loader = ClipLoader(batches, config.batch_size, workers=opening, pin=pin)
     teachers = None if teacher is None else restore(teacher, TeacherAlone).method.networks
     seed_everything(seed)
     method = blueprint.build(config, teachers)
