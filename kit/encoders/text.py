@@ -25,12 +25,7 @@ class BiLSTM(nn.Module):
     """
 
     def __init__(
-        self,
-        vocabulary_size: int,
-        *,
-        word_dim: int = 512,
-        units: int = 512,
-        dropout: float = 0.3,
+        self, vocabulary_size: int, *, word_dim: int = 512, units: int = 512, dropout: float = 0.3
     ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocabulary_size, word_dim, padding_idx=PAD)

@@ -35,14 +35,8 @@ class R2Plus1D18(nn.Module):
         network.fc = nn.Identity()
         if channels != 3:
             first = network.stem[0]
-            network.stem[0] = nn.Conv3d(
-                channels,
-                first.out_channels,
-                first.kernel_size,
-                stride=first.stride,
-                padding=first.padding,
-                bias=False,
-            )
+            kind = (first.out_channels, first.kernel_size, first.stride, first.padding)
+            network.stem[0] = nn.Conv3d(channels, *kind, bias=False)
             # As torchvision begins all its convolutions.
             nn.init.kaiming_normal_(network.stem[0].weight, mode="fan_out")
         for parent in list(network.modules()):

@@ -11,14 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kit.checks import first_few
-from kit.metrics.arrays import (
-    Features,
-    Floats,
-    Labels,
-    integer_labels,
-    real_matrix,
-    refuse_rows,
-)
+from kit.metrics.arrays import Features, Floats, Labels, integer_labels, real_matrix, refuse_rows
 from kit.metrics.retrieval import evaluate_retrieval
 
 Ids = Sequence[Hashable] | NDArray[Any] | Tensor
