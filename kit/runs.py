@@ -285,6 +285,28 @@ def load(folder: Path | str) -> Any:
     return importlib.import_module(RESTORED_BY[method]).restore(folder, config_type)
 
 
+def read_blueprint(folder: Path, config_type: type, networks: str) -> Json:
+    """What a run's networks are built from, as a room's `restore` asks for it.
+
+    Args:
+        folder: of a run.
+        config_type: the class of the numbers that it was trained with.
+        networks: the file that holds their state.
+
+    Raises:
+        ValueError: no such file yet, or a run of another method.
+
+    """
+    if not (folder / networks).exists():
+        raise ValueError(f"restore: {folder} holds no trained networks yet")
+    facts = read_json(folder / "blueprint.json")
+    if facts["method"] != dotted_name(config_type):
+        raise ValueError(
+            f"restore: {folder} was trained by {facts['method']}, not by {dotted_name(config_type)}"
+        )
+    return facts
+
+
 def read_history(folder: Path | str) -> list[dict[str, Json]]:
     """The epochs of a run: epoch, means of terms and meters, scores, alarms.
 

@@ -18,10 +18,9 @@ from kit.distillation.config import TrainingConfig
 from kit.distillation.inputs import ClipInput, ClipKind, crops
 from kit.distillation.networks import Encoders, Models, clip_encoders
 from kit.distillation.single import TeacherAlone
-from kit.files import read_json
 from kit.metrics.classification import evaluate_classification
 from kit.metrics.neighbours import same_class_cosine
-from kit.runs import dotted_name
+from kit.runs import read_blueprint
 from kit.training import device_of, evaluating
 
 
@@ -219,14 +218,9 @@ def restore(folder: Path | str, config_type: type[TrainingConfig]) -> Classifier
 
     """
     folder = Path(folder).resolve()
-    if not (folder / "networks.safetensors").exists():
-        raise ValueError(f"restore: {folder} holds no trained networks yet")
-    blueprint = ClassifierBlueprint.of_json(read_json(folder / "blueprint.json"))
-    if blueprint.method != dotted_name(config_type):
-        raise ValueError(
-            f"restore: {folder} was trained by {blueprint.method}, "
-            f"not by {dotted_name(config_type)}"
-        )
+    blueprint = ClassifierBlueprint.of_json(
+        read_blueprint(folder, config_type, "networks.safetensors")
+    )
     method = blueprint.build(config_type(**blueprint.config))
     method.networks.load_state_dict(load_file(folder / "networks.safetensors"))
     method.networks.eval()

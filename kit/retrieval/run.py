@@ -34,7 +34,7 @@ from kit.files import atomic, read_json, write_json
 from kit.metrics.retrieval import CrossModalScores, evaluate_cross_modal
 from kit.retrieval.images import ImageBlueprint, ImageInput, ImageSource
 from kit.retrieval.towers import SharedFeatures, Towers, TowersConfig
-from kit.runs import dotted_name, read_map_frames
+from kit.runs import dotted_name, read_blueprint, read_map_frames
 from kit.training import Epoch, Method, Record, check_precision, device_of, evaluating
 
 MAP_PAIRS = 40  # Figure 6: pairs of the test split whose features are kept of each epoch
@@ -243,14 +243,7 @@ def restore(folder: Path | str, config_type: type[TowersConfig]) -> Retriever:
 
     """
     folder = Path(folder).resolve()
-    if not (folder / "best.safetensors").exists():
-        raise ValueError(f"restore: {folder} holds no trained networks yet")
-    blueprint = RetrieverBlueprint.of_json(read_json(folder / "blueprint.json"))
-    if blueprint.method != dotted_name(config_type):
-        raise ValueError(
-            f"restore: {folder} was trained by {blueprint.method}, "
-            f"not by {dotted_name(config_type)}"
-        )
+    blueprint = RetrieverBlueprint.of_json(read_blueprint(folder, config_type, "best.safetensors"))
     source = ImageSource.rebuilt(blueprint.images, folder)
     towers = blueprint.towers(config_type(**blueprint.config), source)
     method = towers.config.method(towers)
