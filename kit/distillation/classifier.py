@@ -78,21 +78,21 @@ class Classifier:
         parts: dict[str, list[SplitAnswers]] = {model: [] for model in models}
         with evaluating(self.method.networks):
             for batch in evaluation_batches(clips, list(inputs), crops=crops(inputs)):
-                said = self.method.answers(batch.to(device), models)
-                for model, (features, logits) in said.items():
+                answer = self.method.answers(batch.to(device), models)
+                for model, (features, logits) in answer.items():
                     rows = (features.float().cpu(), logits.float().cpu())
                     parts[model].append(SplitAnswers(*rows, batch.indices))
-        return {model: _gathered(said, len(clips)) for model, said in parts.items()}
+        return {model: _gathered(answer, len(clips)) for model, answer in parts.items()}
 
     def _check_kinds(self, clips: Clips, inputs: Iterable[str]) -> None:
         """Bytes and shares of one look alike to a network, and mean something else."""
-        said = {True: "whole numbers", False: "fractions"}
+        kinds = {True: "whole numbers", False: "fractions"}
         for name in inputs:
             learnt, given = self.blueprint.kinds[name], ClipKind.of(clips.modality(name))
             if learnt.whole != given.whole:
                 raise ValueError(
-                    f"answers: expected {name!r} in {said[learnt.whole]}, as they were learnt, "
-                    f"got {said[given.whole]} ({clips.name!r})"
+                    f"answers: expected {name!r} in {kinds[learnt.whole]}, as they were learnt, "
+                    f"got {kinds[given.whole]} ({clips.name!r})"
                 )
 
     def predict(self, clips: Clips | Mapping[str, Modality]) -> list[str]:
@@ -114,10 +114,10 @@ class Classifier:
             numbers = [str(number) for number in range(count)]
             clips = Clips("new", numbers, [0] * count, dict(clips))
         models = ("student",) if "student" in self.method.models else self.method.models
-        (said,) = self.answers(clips, models).values()
+        (answer,) = self.answers(clips, models).values()
         return [
             self.blueprint.classes[label]
-            for label in said.probabilities(len(clips)).argmax(1).tolist()
+            for label in answer.probabilities(len(clips)).argmax(1).tolist()
         ]
 
     def scores(self, clips: Clips) -> dict[str, float]:
@@ -128,10 +128,10 @@ class Classifier:
 def scores_of(answers: Mapping[str, SplitAnswers], labels: Sequence[int]) -> dict[str, float]:
     """The numbers of a split under plain names: percent, and a cosine of teacher and student."""
     named: dict[str, float] = {}
-    for model, said in answers.items():
-        truth = torch.tensor(labels)[said.clips]
-        groups = said.clips if len(said.clips) > len(labels) else None
-        scores = evaluate_classification(said.logits, truth, groups=groups)
+    for model, answer in answers.items():
+        truth = torch.tensor(labels)[answer.clips]
+        groups = answer.clips if len(answer.clips) > len(labels) else None
+        scores = evaluate_classification(answer.logits, truth, groups=groups)
         named |= {f"{model} top-1": scores.top1, f"{model} UA": scores.unweighted_accuracy}
     if {"student", "teacher"} <= set(answers):
         named["gap"] = named["teacher top-1"] - named["student top-1"]

@@ -137,9 +137,9 @@ class ClipKind(NamedTuple):
 
 def shifts(inputs: Mapping[str, ClipInput]) -> dict[str, int]:
     """The shift of each modality that has one."""
-    return {name: asked.shift for name, asked in inputs.items() if asked.shift}
+    return {name: settings.shift for name, settings in inputs.items() if settings.shift}
 
 
 def crops(inputs: Mapping[str, ClipInput]) -> dict[str, VideoCrop]:
     """The crop of each modality that has one."""
-    return {name: asked.crop for name, asked in inputs.items() if asked.crop is not None}
+    return {name: settings.crop for name, settings in inputs.items() if settings.crop is not None}

@@ -33,7 +33,7 @@ class ClipEncoder(nn.Module):
     """A modality's scaling and network: (batch, ...) as the clips have it to (batch, feature_dim).
 
     Args:
-        asked: what is asked for.
+        settings: how the modality enters.
         shape: of one clip, without the length of a ragged one.
         ragged: whether clips differ in length.
         dim: the width that networks of free width get.
@@ -49,23 +49,23 @@ class ClipEncoder(nn.Module):
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, asked: ClipInput, shape: Shape, *, ragged: bool, dim: int) -> None:
+    def __init__(self, settings: ClipInput, shape: Shape, *, ragged: bool, dim: int) -> None:
         super().__init__()
-        recipe = CLIP_ENCODERS[asked.encoder]
+        recipe = CLIP_ENCODERS[settings.encoder]
         if len(shape) + ragged != len(recipe.axes) or (ragged and not recipe.ragged):
             got = f"({', '.join(['steps'] * ragged + [str(size) for size in shape])})"
             raise ValueError(
-                f"ClipEncoder: {asked.encoder} takes clips of ({', '.join(recipe.axes)}), "
+                f"ClipEncoder: {settings.encoder} takes clips of ({', '.join(recipe.axes)}), "
                 f"{'ragged or not' if recipe.ragged else 'all of one size'}, got {got}, "
                 f"{'ragged' if ragged else 'all of one size'}"
             )
-        self.asked = asked
+        self.settings = settings
         # What a clip must be like; the first axis of a sequence is free.
         self.clip_shape = shape[not ragged :] if recipe.ragged else shape
         self.network, self.feature_dim = recipe.build(shape, dim)
         self.register_buffer("mean", torch.zeros(shape[-1]))
         self.register_buffer("deviation", torch.ones(shape[-1]))
-        if asked.scaling == "kinetics":
+        if settings.scaling == "kinetics":
             if shape[-1] != len(KINETICS_MEAN):
                 raise ValueError(
                     "ClipEncoder: scaling 'kinetics' is for three colours, "
@@ -74,7 +74,7 @@ class ClipEncoder(nn.Module):
             self.mean.copy_(255 * torch.tensor(KINETICS_MEAN))
             self.deviation.copy_(255 * torch.tensor(KINETICS_DEVIATION))
         self.loaded: LoadedWeights | None = None
-        if asked.frozen:
+        if settings.frozen:
             self.requires_grad_(False)
 
     def load(self) -> None:
@@ -84,13 +84,13 @@ class ClipEncoder(nn.Module):
             ValueError: weights that do not fit the network.
 
         """
-        weights = self.asked.weights
+        weights = self.settings.weights
         if weights is None:
             return
         state = read_weights(weights)
         self.loaded = load_weights(self.network, state, source=weights)
         published = "fc_audioset.weight" in state
-        if self.asked.frozen and self.asked.encoder == "cnn14" and published:
+        if self.settings.frozen and self.settings.encoder == "cnn14" and published:
             raise ValueError(
                 f"ClipEncoder: {weights} holds PANNs' published weights; frozen, they are "
                 "for encoder 'panns_cnn14', which has their ReLUs"
@@ -101,7 +101,7 @@ class ClipEncoder(nn.Module):
 
         A value that never changes there keeps a deviation of 1.
         """
-        if self.asked.scaling != "training":
+        if self.settings.scaling != "training":
             return
         mean, deviation = mean_and_deviation(modality)
         self.mean.copy_(torch.from_numpy(mean))
@@ -109,7 +109,7 @@ class ClipEncoder(nn.Module):
 
     def train(self, mode: bool = True) -> ClipEncoder:
         """Training mode, except for a frozen encoder, which stays as it is in evaluation."""
-        super().train(mode and not self.asked.frozen)
+        super().train(mode and not self.settings.frozen)
         return self
 
     def forward(self, values: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -119,18 +119,18 @@ class ClipEncoder(nn.Module):
             ValueError: clips of another shape than those it was built for.
 
         """
-        sequences = CLIP_ENCODERS[self.asked.encoder].ragged
+        sequences = CLIP_ENCODERS[self.settings.encoder].ragged
         wrong = values.shape[1 + sequences :] != self.clip_shape
         if wrong or (lengths is not None and not sequences):
             built = ["steps"] * sequences + [str(size) for size in self.clip_shape]
             came = [str(size) for size in values.shape[1:]]
             raise ValueError(
-                f"ClipEncoder: {self.asked.encoder} was built for clips of ({', '.join(built)}), "
-                f"got ({', '.join(came)}){'' if lengths is None else ', ragged'}"
+                f"ClipEncoder: {self.settings.encoder} was built for clips of "
+                f"({', '.join(built)}), got ({', '.join(came)}){'' if lengths is None else ', ragged'}"
             )
         if sequences and lengths is None:
             lengths = torch.full((len(values),), values.shape[1])  # on the CPU, as batches have it
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.asked.frozen):
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.settings.frozen):
             scaled = (values - self.mean) / self.deviation
             given = (scaled,) if lengths is None else (scaled, lengths)
             features: Tensor = self.network(*given)
@@ -152,15 +152,15 @@ def clip_encoders(
 
     """
     encoders = nn.ModuleDict()
-    for name, asked in inputs.items():
+    for name, settings in inputs.items():
         if name not in kinds:
             raise ValueError(f"modality {name!r}: the clips have only {', '.join(kinds)}")
         shape, ragged, _ = kinds[name]
-        if asked.crop is not None:  # makes videos of different lengths all of one size
-            size = asked.crop.size
-            shape, ragged = (asked.crop.frames, size, size, shape[-1]), False
+        if settings.crop is not None:  # makes videos of different lengths all of one size
+            size = settings.crop.size
+            shape, ragged = (settings.crop.frames, size, size, shape[-1]), False
         try:
-            encoders[name] = ClipEncoder(asked, shape, ragged=ragged, dim=dim)
+            encoders[name] = ClipEncoder(settings, shape, ragged=ragged, dim=dim)
         except (ValueError, KeyError) as error:  # KeyError: a name that torch does not allow
             raise ValueError(f"modality {name!r}: {error}") from error
     return encoders

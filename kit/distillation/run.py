@@ -181,12 +181,12 @@ def read_test(folder: Path | str) -> Tested:
     path = Path(folder) / "test.safetensors"
     if not path.exists():
         raise ValueError(f"read_test: {folder} holds no finished run")
-    kept = load_file(path)
-    models = [name.removesuffix(" features") for name in kept if name.endswith(" features")]
+    tensors = load_file(path)
+    models = [name.removesuffix(" features") for name in tensors if name.endswith(" features")]
     return Tested(
-        {model: kept[f"{model} probabilities"] for model in models},
-        {model: kept[f"{model} features"] for model in models},
-        kept["labels"],
+        {model: tensors[f"{model} probabilities"] for model in models},
+        {model: tensors[f"{model} features"] for model in models},
+        tensors["labels"],
     )
 
 
@@ -235,11 +235,11 @@ def _blueprint(
 def _cut_alike(blueprint: ClassifierBlueprint) -> dict[str, ClipInput]:
     """Every modality that anyone reads, each cut in one way for all; at most one is cut."""
     teachers = blueprint.teacher.inputs if blueprint.teacher else {}
-    for name, asked in blueprint.target.items():
-        if name in teachers and asked.crop != teachers[name].crop:
+    for name, settings in blueprint.target.items():
+        if name in teachers and settings.crop != teachers[name].crop:
             raise ValueError(
                 f"train: student and frozen teacher must crop {name!r} alike, "
-                f"got {asked.crop} and {teachers[name].crop}"
+                f"got {settings.crop} and {teachers[name].crop}"
             )
     inputs = blueprint.inputs
     if len(crops(inputs)) > 1:
@@ -293,9 +293,9 @@ def _keep_map(folder: Path, classifier: Classifier, test: Clips, record: Epoch) 
     """Features of the same test clips after each epoch, and the cosine over all of them."""
     if len(classifier.method.models) < 2:
         return
-    said = classifier.answers(test)
-    pair = said["teacher"].features, said["student"].features
-    features = {name: one.features[_map_rows(test)] for name, one in said.items()}
+    answers = classifier.answers(test)
+    pair = answers["teacher"].features, answers["student"].features
+    features = {name: one.features[_map_rows(test)] for name, one in answers.items()}
     twice = len(set(test.labels)) < len(test)
     cosine = same_class_cosine(*pair, test.labels) if twice else float("nan")
     features["same_class_cosine"] = torch.tensor(cosine)
@@ -333,11 +333,11 @@ def _tested(
     """Keep the networks; recognise the test split, and retrieve training clips by it (Table 2)."""
     _keep_networks(folder, classifier)
     test, train = classifier.answers(corpus.test), classifier.answers(corpus.train)
-    named = scores_of(test, corpus.test.labels)
-    kept = {"labels": torch.tensor(corpus.test.labels)}
-    for model, said in test.items():
+    scores = scores_of(test, corpus.test.labels)
+    tensors = {"labels": torch.tensor(corpus.test.labels)}
+    for model, answers in test.items():
         found = evaluate_knn(
-            said.features,
+            answers.features,
             train[model].features,
             corpus.test.labels,
             corpus.train.labels,
@@ -345,11 +345,11 @@ def _tested(
             gallery_ids=corpus.train.ids,
             ks=tuple(k for k in (1, 5) if k <= len(corpus.train)),
         )
-        named |= {f"{model} R@{k}": value for k, value in found.recall.items()}
-        kept |= {
-            f"{model} features": said.features.contiguous(),
-            f"{model} probabilities": said.probabilities(len(corpus.test)),
+        scores |= {f"{model} R@{k}": value for k, value in found.recall.items()}
+        tensors |= {
+            f"{model} features": answers.features.contiguous(),
+            f"{model} probabilities": answers.probabilities(len(corpus.test)),
         }
     with atomic(folder / "test.safetensors") as part:
-        save_file(kept, part)
-    return {"test": named, "validation": classifier.scores(corpus.validation)}
+        save_file(tensors, part)
+    return {"test": scores, "validation": classifier.scores(corpus.validation)}

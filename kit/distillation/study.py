@@ -24,7 +24,7 @@ def pretrain_auxiliary(
     """Let each auxiliary modality learn the classes by itself, and fix its extractor.
 
     The paper's auxiliary extractors come from large collections and are fixed. Where there is no
-    such thing, the training split alone plays its part. Modalities that are fixed already, that
+    such thing, the training split alone plays its part. Modalities that are frozen already, that
     have weights, or that are extracted vectors stay as they are.
 
     Args:
@@ -35,20 +35,20 @@ def pretrain_auxiliary(
         how: seed, device, precision, workers of `kit.distillation.run.train`.
 
     Returns:
-        The same modalities: what was trained here is fixed, the others are as they were.
+        The same modalities: what was trained here is frozen, the others are as they were.
 
     """
-    fixed: dict[str, ClipInput] = {}
+    frozen: dict[str, ClipInput] = {}
     alone = replace(AuxiliaryAlone.like(config), selection="last")
-    for name, asked in auxiliary.items():
-        if asked.frozen or asked.weights is not None or asked.encoder == "identity":
-            fixed[name] = asked
+    for name, settings in auxiliary.items():
+        if settings.frozen or settings.weights is not None or settings.encoder == "identity":
+            frozen[name] = settings
             continue
         folder = Path(out) / f"auxiliary_{_slug(name)}"
-        _exhaust(train(corpus, alone, folder, target={}, auxiliary={name: asked}, **how))
+        _exhaust(train(corpus, alone, folder, target={}, auxiliary={name: settings}, **how))
         weights = str(folder / "extractors" / f"{name}.safetensors")
-        fixed[name] = replace(asked, weights=weights, frozen=True)
-    return fixed
+        frozen[name] = replace(settings, weights=weights, frozen=True)
+    return frozen
 
 
 def train_configurations(

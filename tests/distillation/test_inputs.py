@@ -312,7 +312,7 @@ def test_weights_come_from_their_file(name: str, tmp_path: Path) -> None:
 def test_weights_that_come_later_are_not_read() -> None:
     asked = ClipInput("lstm", weights="a hash and no file", frozen=True)
     one = clip_encoders({"told": asked}, KINDS, dim=6)["told"]
-    assert one.asked == asked
+    assert one.settings == asked
     assert not any(parameter.requires_grad for parameter in one.parameters())
     with pytest.raises(ValueError, match=r"expected a weights file at a hash and no file"):
         one.load()
