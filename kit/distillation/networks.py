@@ -126,7 +126,8 @@ class ClipEncoder(nn.Module):
             came = [str(size) for size in values.shape[1:]]
             raise ValueError(
                 f"ClipEncoder: {self.settings.encoder} was built for clips of "
-                f"({', '.join(built)}), got ({', '.join(came)}){'' if lengths is None else ', ragged'}"
+                f"({', '.join(built)}), got ({', '.join(came)})"
+                f"{'' if lengths is None else ', ragged'}"
             )
         if sequences and lengths is None:
             lengths = torch.full((len(values),), values.shape[1])  # on the CPU, as batches have it
