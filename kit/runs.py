@@ -37,7 +37,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from kit.files import atomic, file_hash, locked, read_json, write_json
-from kit.training import Epoch, Method, Progress, Record
+from kit.training import Epoch, Method, Progress, Record, device_of
 
 Json = Any
 
@@ -104,7 +104,7 @@ class Run:
         if hashlib.sha256(there).hexdigest() != self._written["history"]["sha256"]:
             raise _damaged("resume", history, self.folder)
         os.truncate(history, size)  # what came after the checkpoint will be written again
-        device = next(method.networks.parameters()).device
+        device = device_of(method.networks)
         method.networks.load_state_dict(state["networks"])
         for name, optimizer in method.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
@@ -178,7 +178,7 @@ class Run:
         write_json(self.folder / "best.json", self._written["best"])
 
     def _checkpoint(self, method: Method[Any, Any], progress: Progress) -> None:
-        device = next(method.networks.parameters()).device
+        device = device_of(method.networks)
         state = {
             "networks": method.networks.state_dict(),
             "optimizers": {name: o.state_dict() for name, o in method.optimizers.items()},

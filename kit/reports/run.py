@@ -36,7 +36,7 @@ def run_notebook(job: Job) -> dict[str, Any]:
 
     pages = job.folder / "pages"
     pages.mkdir(parents=True, exist_ok=True)
-    # Not `kit.runs.atomic`: papermill wants a name that ends in .ipynb, and keeps it current.
+    # Not `kit.files.atomic`: papermill wants a name that ends in .ipynb, and keeps it current.
     part = pages / f".{job.notebook.key}.part.ipynb"
     part.unlink(missing_ok=True)
     if job.parameters["out"]:

@@ -29,7 +29,7 @@ from kit.data.images import TransformedImages
 from kit.data.pairs import CaptionedImages
 from kit.encoders.image import ImageBackbone
 from kit.files import atomic
-from kit.training import evaluating
+from kit.training import device_of, evaluating
 
 PICTURES = 64  # go through a frozen backbone at a time
 
@@ -230,7 +230,7 @@ def _through(
     """All pictures of a split through a backbone, each opened once."""
     from tqdm import tqdm
 
-    images, home = len(split.image_names), next(backbone.parameters()).device
+    images, home = len(split.image_names), device_of(backbone)
     views = [torch.empty(images, backbone.feature_dim) for _ in range(1 + split.mirrored)]
     keys = blocks(images, PICTURES)
     opened = TransformedImages(split.open_image, backbone.transform)

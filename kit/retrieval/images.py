@@ -19,7 +19,7 @@ from kit.data.pairs import CaptionedImages, Corpus
 from kit.encoders.image import ImageBackbone, image_backbone
 from kit.files import file_hash
 from kit.retrieval.features import FeatureFile, ImageFeatures, compute_features, read_features
-from kit.training import evaluating
+from kit.training import device_of, evaluating
 
 
 @dataclass(frozen=True)
@@ -210,7 +210,7 @@ class ImageSource:
                 f"encode_images: this run was trained on features from {self.blueprint.features}; "
                 "it has no backbone to see pictures with, use encode_features"
             )
-        device = next(self.backbone.parameters()).device
+        device = device_of(self.backbone)
         opened = TransformedImages(lambda row: _opened(pictures[row]), self.backbone.transform)
         for rows in blocks(len(pictures), 64):
             pixels = opened(rows)
