@@ -5,7 +5,8 @@ summary.json   per notebook: state, seconds, parameters, error, results
 index.html     the same to look at
 pages/         each executed notebook as .html and .ipynb, plotly.js once beside them
 runs/          what the notebooks wrote: the parameter `out` of each points to its folder here;
-               runs/shared is for what several need, KIT_SHARED in a kernel's environment names it
+               runs/shared is for what several need, KIT_SHARED in a kernel's environment names it,
+               and KIT_CORES how many cores it may use
 lock           held while the report is made
 """
 
@@ -16,16 +17,15 @@ import multiprocessing
 import os
 import shutil
 import sys
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing.connection import wait as wait_for_end
 from pathlib import Path
 from typing import Any
 
 from kit.files import locked, read_json, write_json
+from kit.processes import end_with_parent
 from kit.reports.notebooks import read_notebook, scale_parameters
 from kit.reports.pages import duration, write_index_page, write_plotly
 from kit.reports.parameters import checked_parameters
@@ -163,27 +163,21 @@ def _held(report: Report) -> Iterator[None]:
                 part.unlink(missing_ok=True)
 
 
-def _processes(workers: int, threads: int, folder: Path) -> ProcessPoolExecutor:
+def _processes(workers: int, cores: int, folder: Path) -> ProcessPoolExecutor:
     # "spawn": torch and a progress bar's thread do not survive a fork well.
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, context, _prepare_worker, (threads, folder))
+    return ProcessPoolExecutor(workers, context, _prepare_worker, (cores, folder))
 
 
-def _prepare_worker(threads: int, folder: Path) -> None:
+def _prepare_worker(cores: int, folder: Path) -> None:
     """In a worker: it ends with the report, however that ends; what its kernels inherit."""
-    threading.Thread(target=_end_with_report, daemon=True).start()
+    end_with_parent()
     os.environ["KIT_SHARED"] = str(folder / "runs" / "shared")
-    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    os.environ["KIT_CORES"] = str(cores)
+    os.environ.setdefault("OMP_NUM_THREADS", str(cores))
     # Threads that wait actively slow training down fivefold as soon as anything else runs here.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ["PLOTLY_RENDERER"] = "plotly_mimetype"  # figures as data: the page draws them itself
-
-
-def _end_with_report() -> None:
-    report = multiprocessing.parent_process()
-    if report is not None:
-        wait_for_end([report.sentinel])
-        os._exit(1)
 
 
 def _run(

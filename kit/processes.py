@@ -1,0 +1,74 @@
+"""Processes beside this one: trainings on idle cores, and children that end with their parent."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing.connection import wait
+from typing import Any
+
+
+def side_by_side(trainings: Sequence[Callable[[], Iterable[Any]]]) -> None:
+    """Run trainings to their ends, as many at once as KIT_CORES says, each in one thread.
+
+    A report sets that variable to the cores that each of its notebooks may use. Without it, and
+    where there is a GPU that they would share, trainings run here, one after another. Small
+    networks gain little from a second thread, and much from a second training.
+
+    Args:
+        trainings: each in a run folder of its own, such as ``partial(train, corpus, config, out)``;
+            they are pickled where they run in other processes.
+
+    Raises:
+        Exception: what the first of them that fails raises; those that wait are not begun.
+
+    """
+    import torch  # not above: a report imports this file, and has no need of torch
+    from tqdm import tqdm
+
+    processes = min(int(os.environ.get("KIT_CORES", "1")), len(trainings))
+    with tqdm(total=len(trainings), unit="training", file=sys.stdout) as bar:
+        if processes < 2 or torch.cuda.is_available():
+            for training in trainings:
+                _run_to_end(training)
+                bar.update()
+            return
+        # "spawn": torch does not survive a fork well.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(processes, context, _prepare) as executor:
+            running = [executor.submit(_run_to_end, training) for training in trainings]
+            try:
+                for training_ended in as_completed(running):
+                    training_ended.result()
+                    bar.update()
+            except BaseException:
+                executor.shutdown(wait=False, cancel_futures=True)
+                raise
+
+
+def end_with_parent() -> None:
+    """From now on this process ends when its parent does, however that ends."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_after(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
+
+
+def _prepare() -> None:
+    import torch
+
+    end_with_parent()
+    torch.set_num_threads(1)
+
+
+def _run_to_end(training: Callable[[], Iterable[Any]]) -> None:
+    deque(training(), maxlen=0)
