@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -65,12 +66,14 @@ class Ran:
 @pytest.fixture(scope="session")
 def report_with_failure(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """A real report of two notebooks: one shows everything a page can hold, one fails."""
-    root = tmp_path_factory.mktemp("report")
+    root = tmp_path_factory.mktemp("report {0}")  # papermill would format its name
     notebooks, folder = root / "notebooks", root / "out"
     (notebooks / "parameters").mkdir(parents=True)
     (notebooks / "parameters" / "quick.yaml").write_text("start_here.ipynb: {seed: 3}\n")
     cells = (FIGURE, WIDGET, FORMULA_OUTPUT, RESULT)
-    write_notebook(notebooks / "start_here.ipynb", *cells, heading=EVERYTHING)
+    start = write_notebook(notebooks / "start_here.ipynb", *cells, heading=EVERYTHING)
+    bare = json.loads(start.read_text()) | {"metadata": {}}  # it names no kernel and no language
+    start.write_text(json.dumps(bare), encoding="utf-8-sig")  # as an editor on Windows saves it
     second = ("print('first')", FAILING, "print('last')")
     write_notebook(notebooks / "itmeetsal" / "02_second.ipynb", *second, heading="# The second")
     kernel = root / "elsewhere" / "kernels" / "python3" / "kernel.json"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import codecs
 import hashlib
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,9 @@ from typing import Any
 import yaml
 
 KINDS = (bool, int, float, str, list)
+# The comment behind an empty list says what goes into it: "shares = []  # list of float: ...".
+ELEMENTS = {"bool": False, "int": 0, "float": 0.0, "str": ""}
+EMPTY_LIST = re.compile(r"^(\w+)\s*=\s*\[\s*\]\s*#\s*list of (bool|int|float|str)\b", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -22,6 +27,7 @@ class Notebook:
     name: str  # below its notebooks folder, such as "itmeetsal/05_train.ipynb"
     title: str  # its first heading
     defaults: dict[str, Any]  # the parameters cell
+    examples: dict[str, Any]  # the same, an empty list with one element of the type it takes
     digest: str  # hash of the file: a changed notebook is run again
 
     @property
@@ -66,10 +72,12 @@ def read_notebook(path: Path) -> Notebook:
     import nbformat
 
     try:
-        path = path.resolve(strict=True)
-        content = path.read_bytes()
-        cells = nbformat.reads(content.decode("utf-8"), as_version=4).cells  # type: ignore[no-untyped-call]
-    except Exception as error:  # of links in a circle a RuntimeError, of "[]" an AttributeError
+        path = path.expanduser().resolve(strict=True)
+        content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+        if not content.lstrip().startswith(b"{") or b'"cells"' not in content:
+            raise ValueError("expected JSON with cells")
+        cells = nbformat.reads(content.decode(), as_version=4).cells  # type: ignore[no-untyped-call]
+    except Exception as error:  # of links in a circle a RuntimeError, and more
         raise ValueError(f"kit report: {path} is not a notebook to be read: {error}") from error
     name = path.relative_to(notebooks_folder(path)).as_posix()
     sources = [c.source for c in cells if "parameters" in c.metadata.get("tags", [])]
@@ -79,7 +87,9 @@ def read_notebook(path: Path) -> Notebook:
         )
     title = _first_heading([c.source for c in cells if c.cell_type == "markdown"])
     digest = hashlib.sha256(content).hexdigest()[:16]
-    return Notebook(path, name, title or path.stem, parameter_defaults(sources[0], name), digest)
+    defaults = parameter_defaults(sources[0], name)
+    examples = defaults | {one: [ELEMENTS[kind]] for one, kind in EMPTY_LIST.findall(sources[0])}
+    return Notebook(path, name, title or path.stem, defaults, examples, digest)
 
 
 def parameter_defaults(source: str, name: str) -> dict[str, Any]:
@@ -144,7 +154,7 @@ def read_mapping(file: Path) -> dict[str, Any]:
         ValueError: it is missing, not YAML, or not a mapping.
     """
     try:
-        mapping = plain_yaml(file.read_bytes())
+        mapping = plain_yaml(file.expanduser().read_bytes())
     except (OSError, ValueError) as error:
         raise ValueError(f"kit report: cannot read {file}: {error}") from error
     if mapping is None:

@@ -7,10 +7,15 @@ draw themselves.
 
 from __future__ import annotations
 
+import base64
+import mimetypes
 import posixpath
+import re
 from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 from kit.files import atomic
 from kit.reports.notebooks import Notebook
@@ -20,6 +25,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 WIDGET_NOTE = '<p class="note">A live control: open the notebook in JupyterLab to use it.</p>'
 # plotly's "Share chart" button would upload the figure.
 FIGURE_CONFIG = {"displaylogo": False, "showSendToCloud": False, "responsive": True}
+IMAGE = re.compile(r"""(?<=<img src=["'])[^"']+""")
 ERROR_TAG = "papermill-error-cell-tag"
 STOPPED = '<p id="stopped" class="stopped">The notebook stopped in the next cell.</p>'
 
@@ -108,7 +114,11 @@ def for_reading(executed: Any) -> Any:
 
 
 def _markdown(notebook: Notebook, contents: Sequence[Notebook]) -> Any:
-    """A filter from markdown to HTML: formulas as MathML, links to notebooks as links to pages."""
+    """A filter from markdown to HTML: formulas as MathML, links to notebooks as links to pages.
+
+    Pictures beside the notebook become part of the page. HTML and scripts that an author wrote into
+    a markdown cell stay the author's; a link that would run a script does not.
+    """
     from jinja2 import pass_context
     from math_core import LatexToMathML
     from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
@@ -131,10 +141,32 @@ def _markdown(notebook: Notebook, contents: Sequence[Notebook]) -> Any:
             page = page_link(url, notebook, keys)
             return text if page is None else str(super().link(text, page, title))
 
+        def image(self, text: str, url: str, title: str | None = None) -> str:
+            name = url.removeprefix("attachment:")
+            if name != url and name not in self.attachments:
+                return f"{text} (the attachment {escape(name)} is missing)"
+            return str(super().image(text, url, title))
+
+        def _src_to_base64(self, src: str) -> str | None:
+            # nbconvert's own takes "%20" for part of a name, and no picture beside the folder.
+            kind, _ = mimetypes.guess_type(src)
+            file = notebook.path.parent / unquote(src)
+            if "://" in src or not (kind or "").startswith("image/") or not file.is_file():
+                return None
+            return f"data:{kind};base64,{base64.b64encode(file.read_bytes()).decode()}"
+
+        def _html_embed_images(self, html: str) -> str:
+            # nbconvert's own closes every tag, and an inline "<b>" comes alone.
+            return IMAGE.sub(lambda found: self._src_to_base64(found[0]) or found[0], html)
+
     @pass_context
-    def markdown(context: Any, source: str) -> str:
-        attachments = context.get("cell", {}).get("attachments", {})
-        renderer = Renderer(escape=False, attachments=attachments)
+    def markdown(context: Any, source: str, plain: bool = False) -> str:
+        renderer = Renderer(
+            escape=plain,
+            allow_harmful_protocols=False,
+            embed_images=True,
+            attachments=context.get("cell", {}).get("attachments", {}),
+        )
         return str(MarkdownWithMath(renderer=renderer).render(source))
 
     return markdown
@@ -151,8 +183,8 @@ def page_link(url: str, notebook: Notebook, keys: Mapping[str, str]) -> str | No
     path, mark, anchor = url.partition("#")
     if "://" in url or not path.endswith(".ipynb"):
         return url
-    name = posixpath.normpath(posixpath.join(posixpath.dirname(notebook.name), path))
-    return f"{keys[name]}.html{mark}{anchor}" if name in keys else None
+    name = posixpath.normpath(posixpath.join(posixpath.dirname(notebook.name), unquote(path)))
+    return f"{quote(keys[name])}.html{mark}{anchor}" if name in keys else None
 
 
 def write_index_page(file: Path, summary: Mapping[str, Any], keys: Mapping[str, str]) -> None:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from kit.reports.notebooks import KINDS, Notebook, plain_yaml
+from kit.reports.notebooks import Notebook, plain_yaml
 
 
 def checked_parameters(notebook: Notebook, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -30,13 +30,14 @@ def checked_parameters(notebook: Notebook, given: Mapping[str, Any]) -> dict[str
     values, refused = {}, []
     for name, value in given.items():
         try:
-            values[name] = as_type(value, notebook.defaults[name])
+            values[name] = as_type(value, notebook.examples[name])
         except KeyError:
             refused.append(_unknown(notebook, name))
         except ValueError:
             default = notebook.defaults[name]
             refused.append(
-                f"kit report: {notebook.name}: parameter {name} must be {described(default)} "
+                f"kit report: {notebook.name}: parameter {name} must be "
+                f"{described(notebook.examples[name])} "
                 f"(default {default!r}), got {value!r}"
             )
     if refused:
@@ -59,14 +60,16 @@ def described(default: Any) -> str:
     """
     if isinstance(default, list) and default:
         return f"a list of {described(default[0])}"
-    return "a list" if isinstance(default, list) else type(default).__name__
+    if isinstance(default, list):
+        return "left empty: no comment 'list of float: ...' behind it says what goes in"
+    return type(default).__name__
 
 
 def as_type(value: Any, default: Any) -> Any:
     """`value` as the type of `default`; text is parsed, nothing else is converted but int to float.
 
     A list takes its elements' type from the first element of its default; as text it is written
-    as in YAML, `[1, 5, 10]`.
+    as in YAML, `[1, 5, 10]`. Where the default is empty, only an empty one is taken.
 
     Raises:
         ValueError: it is of another type, or a float that is not finite.
@@ -92,7 +95,6 @@ def as_type(value: Any, default: Any) -> Any:
 def _as_list(value: Any, default: list[Any]) -> list[Any]:
     if isinstance(value, str):
         value = plain_yaml(value)
-    plain = default or all(type(element) in KINDS[:-1] for element in value or ())
-    if not isinstance(value, list) or not plain:
-        raise ValueError(f"as_type: expected a list of plain values, got {value!r}")
-    return [as_type(element, default[0]) for element in value] if default else value
+    if not isinstance(value, list) or (value and not default):
+        raise ValueError(f"as_type: expected a list of elements of a known type, got {value!r}")
+    return [as_type(element, default[0]) for element in value]

@@ -69,7 +69,7 @@ def plan_report(
             f"kit report: out={given['out']!r} was given for {len(notebooks)} notebooks; "
             "each writes into a folder of its own"
         )
-    folder = folder.resolve()
+    folder = folder.expanduser().resolve()
     contents = tuple(read_notebook(Path(path)) for path in notebooks)
     keys = [notebook.key for notebook in contents]
     if twice := sorted({key for key in keys if keys.count(key) > 1}):

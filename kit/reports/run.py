@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from dataclasses import dataclass
@@ -37,16 +38,15 @@ def run_notebook(job: Job) -> dict[str, Any]:
     pages = job.folder / "pages"
     pages.mkdir(parents=True, exist_ok=True)
     # Not `kit.files.atomic`: papermill wants a name that ends in .ipynb, and keeps it current.
-    part = pages / f".{job.notebook.key}.part.ipynb"
-    part.unlink(missing_ok=True)
+    part = pages / f".{job.contents.index(job.notebook)}.part.ipynb"
     if job.parameters["out"]:
         Path(job.parameters["out"]).mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     try:
+        # What a kernel that could not even start leaves: the page shows the notebook as it is.
+        part.write_text(job.notebook.path.read_text("utf-8-sig"), "utf-8")
         error = _execute(job, part)
-        # A kernel that could not even start leaves nothing: the page shows the notebook as it is.
-        written = part if part.exists() else job.notebook.path
-        executed = nbformat.read(written, as_version=4)  # type: ignore[no-untyped-call]
+        executed = nbformat.read(part, as_version=4)  # type: ignore[no-untyped-call]
         executed.metadata.pop("widgets", None)
         nbformat.write(executed, part)  # type: ignore[no-untyped-call]
         os.replace(part, pages / f"{job.notebook.key}.ipynb")
@@ -55,7 +55,7 @@ def run_notebook(job: Job) -> dict[str, Any]:
     results, file = None, Path(job.parameters["out"] or os.devnull, "result.json")
     if error is None and file.is_file():
         try:
-            results = read_json(file)
+            results = _json(read_json(file))
         except ValueError as damage:
             error = without_cell(ValueError(f"{file} is not JSON: {damage}"))
     write_notebook_page(executed, job.notebook, job.contents, error, pages)
@@ -82,17 +82,28 @@ def outcome_of(
     }
 
 
+def _json(results: Any) -> Any:
+    """The same with null for nan and infinity, which a browser's JSON does not have."""
+    if isinstance(results, dict):
+        return {name: _json(value) for name, value in results.items()}
+    if isinstance(results, list):
+        return [_json(value) for value in results]
+    return None if isinstance(results, float) and not math.isfinite(results) else results
+
+
 def _execute(job: Job, part: Path) -> dict[str, Any] | None:
     import papermill
 
     from kit.reports.kernel import SameInterpreter
 
+    name = str(part).replace("{", "{{").replace("}", "}}")  # papermill formats names
     try:
         papermill.execute_notebook(
-            job.notebook.path,
-            part,
+            name,
+            name,
             parameters=job.parameters,
             kernel_name="python3",
+            language="python",  # a notebook need not name its own
             kernel_manager_class=SameInterpreter,
             progress_bar=False,
             store_widget_state=False,  # a FigureWidget would add plotly.js, 5 MB each

@@ -20,7 +20,7 @@ from kit.reports.pages import (
 )
 
 CONTENTS = tuple(
-    Notebook(Path(f"/n/{name}"), name, title, {}, "0")
+    Notebook(Path(f"/n/{name}"), name, title, {}, {}, "0")
     for name, title in [
         ("start_here.ipynb", "Start"),
         ("itmeetsal/02_second.ipynb", "Sums < products"),
@@ -170,3 +170,51 @@ def test_index_shows_numbers_and_errors(index: str) -> None:
     assert len(re.findall("<dt>number", index)) == 8
     assert "and 3 more in" in index
     assert "Cell 4: <code>KeyError: &lt;script&gt;</code>" in index
+
+
+@pytest.mark.parametrize(
+    "url", ["javascript:alert(1)", "JaVaScript&#58;alert(1)", "vbscript:x", "data:text/html,hi"]
+)
+def test_link_that_runs_a_script_leads_nowhere(tmp_path: Path, url: str) -> None:
+    html = page(tmp_path, new_markdown_cell(f"[here]({url}) and <b>bold</b>"))
+    assert '<a href="#harmful-link">here</a> and <b>bold</b>' in html
+
+
+def test_html_in_a_latex_output_is_text(tmp_path: Path) -> None:
+    html = page(tmp_path, shown({"text/latex": "$x$ <img src=x onerror=alert(1)>"}))
+    assert "<mi>x</mi></math> &lt;img" in html
+    assert "<img" not in html
+
+
+@pytest.mark.parametrize(
+    "source", ["![seen](a%20picture.png)", '<img src="a picture.png" width="9">']
+)
+def test_pictures_beside_a_notebook_are_part_of_the_page(tmp_path: Path, source: str) -> None:
+    folder, pages = tmp_path / "notebooks", tmp_path / "pages"
+    folder.mkdir()
+    pages.mkdir()
+    (folder / "a picture.png").write_bytes(b"pixels")
+    own = Notebook(folder / "own.ipynb", "own.ipynb", "Own", {}, {}, "0")
+    notebook = new_notebook(cells=[new_markdown_cell(source)])
+    write_notebook_page(notebook, own, [own], None, pages)
+    assert 'src="data:image/png;base64,cGl4ZWxz"' in (pages / "own.html").read_text()
+
+
+@pytest.mark.parametrize("url", ["https://host/picture.png", "/etc/passwd", "missing.png"])
+def test_other_files_are_not_part_of_the_page(tmp_path: Path, url: str) -> None:
+    assert f'src="{url}"' in page(tmp_path, new_markdown_cell(f"![seen]({url})"))
+
+
+def test_missing_attachment_is_said(tmp_path: Path) -> None:
+    html = page(tmp_path, new_markdown_cell("![seen](attachment:a.png)"))
+    assert "seen (the attachment a.png is missing)" in html
+
+
+def test_names_are_quoted_in_links(tmp_path: Path) -> None:
+    names = ["own #1?.ipynb", "50% done.ipynb"]
+    both = [Notebook(tmp_path / name, name, name, {}, {}, "0") for name in names]
+    link = new_markdown_cell("[next](50%25%20done.ipynb#end)")
+    write_notebook_page(new_notebook(cells=[link]), both[0], both, None, tmp_path)
+    html = (tmp_path / "own #1?.html").read_text()
+    assert html.count('href="50%25%20done.html') == 3  # above, below, in the text
+    assert 'href="50%25%20done.html#end"' in html

@@ -18,7 +18,8 @@ rate: float = 1e-3
 flip = True
 corpus = "scenes"
 ks = [1, 5, 10]
-names = []"""
+names = []  # list of str: whose
+others = []  # of whatever kind"""
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def notebook(tmp_path: Path) -> Notebook:
 def test_parameters_cell_is_read_without_running(notebook: Notebook) -> None:
     assert notebook.defaults == {
         "seed": 0, "out": "", "rate": 0.001, "flip": True, "corpus": "scenes", "ks": [1, 5, 10],
-        "names": [],
+        "names": [], "others": [],
     }  # fmt: skip
     assert (notebook.name, notebook.key, notebook.title) == ("train.ipynb", "train", "A notebook")
 
@@ -62,7 +63,9 @@ def test_values_come_to_the_type_of_the_default(
         ("corpus", 7, "str"), ("corpus", None, "str"),
         ("ks", "1", "a list of int"), ("ks", "[1, x]", "a list of int"),
         ("ks", "[1", "a list of int"),
-        ("ks", 1, "a list of int"), ("names", {"a": 1}, "a list"),
+        ("ks", 1, "a list of int"), ("names", {"a": 1}, "a list of str"),
+        ("names", "[1]", "a list of str"), ("others", "[1]", "left empty: .*"),
+        ("others", [[1]], "left empty: no comment .*"),
     ],
 )  # fmt: skip
 def test_another_type_is_refused(notebook: Notebook, name: str, given: Any, kind: str) -> None:
@@ -82,7 +85,9 @@ def test_inner_lists_keep_their_type() -> None:
 
 
 def test_unknown_name_is_refused_with_the_nearest_and_all(notebook: Notebook) -> None:
-    expected = r"'sede'; did you mean 'seed'\? Known: seed, out, rate, flip, corpus, ks, names"
+    expected = (
+        r"'sede'; did you mean 'seed'\? Known: seed, out, rate, flip, corpus, ks, names, others"
+    )
     with pytest.raises(ValueError, match=expected):
         checked_parameters(notebook, {"sede": 1})
     with pytest.raises(ValueError, match=r"unknown parameter 'zzz'\. Known: seed, out"):
@@ -200,9 +205,32 @@ def test_file_that_cannot_be_taken_is_named(tmp_path: Path, text: bytes, why: st
 
 
 @pytest.mark.parametrize("text", ["&a [*a]", "[2026-11-21]", "[{a: 1}]", "[[1]]"])
-def test_list_without_a_type_takes_plain_values_alone(notebook: Notebook, text: str) -> None:
-    with pytest.raises(ValueError, match=r"parameter names must be a list \(default \[\]\), got"):
+def test_empty_list_takes_what_its_comment_says(notebook: Notebook, text: str) -> None:
+    with pytest.raises(ValueError, match=r"names must be a list of str \(default"):
         checked_parameters(notebook, {"names": text})
+    assert checked_parameters(notebook, {"others": []}) == {"others": []}
+
+
+def test_exponent_in_a_list_with_an_empty_default_is_a_float(tmp_path: Path) -> None:
+    cell = 'seed = 0\nout = ""\nshares = []  # list of float: of training, validation, test'
+    own = read_notebook(write_notebook(tmp_path / "own.ipynb", parameters=cell))
+    assert own.defaults["shares"] == []
+    assert checked_parameters(own, {"shares": "[8e-1, 1]"}) == {"shares": [0.8, 1.0]}
+
+
+@pytest.mark.parametrize("content", [b"[]", b"{}", b"", b"\xff", b'{"cells": 1}'])
+def test_file_that_is_no_notebook_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "own.ipynb").write_bytes(content)
+    with pytest.raises(ValueError, match=r"kit report: .*own\.ipynb is not a notebook to be read"):
+        read_notebook(tmp_path / "own.ipynb")
+
+
+def test_byte_order_mark_is_no_part_of_a_file(tmp_path: Path, notebook: Notebook) -> None:
+    own = tmp_path / "own.ipynb"
+    own.write_bytes(b"\xef\xbb\xbf" + notebook.path.read_bytes())
+    assert read_notebook(own).defaults == notebook.defaults
+    (tmp_path / "given.yaml").write_bytes(b"\xef\xbb\xbfseed: 1")
+    assert read_mapping(tmp_path / "given.yaml") == {"seed": 1}
 
 
 def test_empty_file_gives_nothing(tmp_path: Path) -> None:
