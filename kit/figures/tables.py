@@ -7,14 +7,19 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from kit.figures.look import GREY, HIT, MISS, Html, page
+
+if TYPE_CHECKING:
+    from kit.metrics.intervals import Interval
 
 VERDICTS = {"held": HIT, "not held": MISS, "undecided": GREY, "one seed, no claim": GREY}
 CLAIM = "padding:5px 12px 5px 0;text-align:left;vertical-align:top"
 NAME = "padding:4px 10px;text-align:left"
 NUMBER = "padding:4px 10px;text-align:right;white-space:nowrap"
 PALE = ";opacity:0.62"
+SMALL = "font-size:11px;white-space:normal;max-width:220px"
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,7 @@ class Claim:
         paper: what the paper printed, in words or numbers.
         here: what was measured, with its interval.
         verdict: one of "held", "not held", "undecided", "one seed, no claim".
+        needed: what an undecided claim would take.
 
     """
 
@@ -83,6 +89,20 @@ class Claim:
     paper: str
     here: str
     verdict: str
+    needed: str = ""
+
+    @classmethod
+    def of(cls, claim: str, interval: Interval, paper: float | str) -> Claim:
+        """A claim as an interval judges it; `paper` is its difference, or what it says in words."""
+        if isinstance(paper, str):
+            return cls(claim, paper, str(interval), interval.claim, interval.needed())
+        needed = interval.needed(paper)
+        return cls(claim, f"{paper:+g}", str(interval), interval.claim, needed)
+
+    @property
+    def summary(self) -> str:
+        """What was measured and what follows, in one line."""
+        return ", ".join(filter(None, (self.here, self.verdict, self.needed)))
 
 
 def results_table(
@@ -136,6 +156,8 @@ def claims_table(claims: Sequence[Claim], *, title: str, notes: Sequence[str] = 
                 f"got {one.verdict!r}"
             )
         words = [*map(html.escape, (one.claim, one.paper, one.here)), f"<b>{one.verdict}</b>"]
+        if one.needed:
+            words[-1] += f'<div style="{SMALL}">{html.escape(one.needed)}</div>'
         narrow = CLAIM + ";white-space:nowrap"
         styles = [CLAIM, CLAIM + PALE, narrow, f"{narrow};color:{VERDICTS[one.verdict]}"]
         lines.append(_line("td", words, styles))

@@ -1,115 +1,238 @@
-"""Is one run better than another? Paired 95 % intervals, over queries or over seeds.
+"""Is one method better than another? Paired 95 % intervals, and what it would take to decide.
 
-Two runs on the same test set share its easy and its hard queries, and two methods with the same
-seed share its luck, so differences are taken pair by pair before anything is averaged.
+Two runs on one test set share its easy and its hard queries, and two methods with the same seed
+share its luck, so differences are taken pair by pair before anything is averaged. What an interval
+covers depends on what differs from seed to seed:
+
+- each seed draws data of its own (a world): `interval_over_seeds`;
+- each seed splits one set anew: the same with `resplit`, for splits share most of their clips;
+- all seeds are tested on one test split: `interval_over_queries`, over seeds and queries.
 """
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+import math
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-CONFIDENCE = 0.95
+CONFIDENCE, POWER = 0.95, 0.8
+MOST_SEEDS = 1000  # that `Interval.seeds_for` looks at
 
 
-class Interval(NamedTuple):
-    """A mean difference, ours minus theirs, with an interval around it, in the unit of the scores.
+@dataclass(frozen=True)
+class Interval:
+    """A mean difference, scores minus reference, and its 95 % interval, in the unit of the scores.
 
-    >>> Interval(2.0, 0.5, 3.5).verdict, Interval(1.0, -0.5, 2.5).verdict
-    ('higher', 'undecided')
+    Attributes:
+        difference: the mean.
+        low: where the interval begins.
+        high: where it ends.
+        seeds: trainings of each method; from one alone follows no claim about methods.
+        spread: standard deviation of the difference over seeds.
+        resplit: test over training clips where all seeds split one set, else 0.
+        query_error: standard error by the choice of test queries; 0 where it is part of `spread`.
+
+    >>> interval = Interval(1.5, -1.0, 4.0, seeds=3)
+    >>> str(interval), interval.claim
+    ('+1.5 (-1.0 to +4.0)', 'undecided')
+
     """
 
     difference: float
     low: float
     high: float
+    seeds: int = 1
+    spread: float = 0.0
+    resplit: float = 0.0
+    query_error: float = 0.0
+
+    def __str__(self) -> str:
+        """The difference with the interval, in two digits of its half width."""
+        if math.isinf(self.high):
+            return f"{self.difference:+.2f}"
+        half = (self.high - self.low) / 2
+        digits = 2 if half <= 0 else min(6, max(1, 1 - math.floor(math.log10(half))))
+        return f"{self.difference:+.{digits}f} ({self.low:+.{digits}f} to {self.high:+.{digits}f})"
 
     @property
     def verdict(self) -> Literal["higher", "lower", "undecided"]:
-        """What may be said of ours: undecided where 0 lies in the interval, or where it is a point.
+        """What the interval says: undecided where it holds 0, or where it has no width.
 
-        Differences that are all equal, of few seeds and few clips, show no spread to judge by.
+        Differences that are all equal but for rounding, of few seeds and few clips, show no spread
+        to judge by.
         """
-        if self.low == self.high:
+        if math.isclose(self.low, self.high, rel_tol=1e-6, abs_tol=1e-9):
             return "undecided"
         if self.low > 0:
             return "higher"
         return "lower" if self.high < 0 else "undecided"
 
     @property
-    def claim(self) -> Literal["held", "not held", "undecided"]:
-        """What may be said of the claim that ours is higher."""
+    def claim(self) -> Literal["held", "not held", "undecided", "one seed, no claim"]:
+        """What may be said of the claim that the first method is better than the reference."""
+        if self.seeds == 1:
+            return "one seed, no claim"
         words: dict[str, Literal["held", "not held"]] = {"higher": "held", "lower": "not held"}
         return words.get(self.verdict, "undecided")
 
+    def detectable(self, seeds: int | None = None) -> float:
+        """The difference that so many seeds would have shown in four of five studies like this one.
 
-def interval_over_queries(
-    ours: ArrayLike, theirs: ArrayLike, *, resamples: int = 10_000, seed: int = 0
+        Args:
+            seeds: as many as there were if not given; infinite from two on where one was trained.
+
+        """
+        from scipy.stats import norm, t
+
+        seeds = seeds or self.seeds
+        if seeds < 2:
+            return math.inf
+        error = self.spread * math.sqrt(1 / seeds + self.resplit)
+        return _reach(seeds, error, self.query_error) + math.hypot(
+            t.ppf(POWER, seeds - 1) * error, norm.ppf(POWER) * self.query_error
+        )
+
+    def seeds_for(self, difference: float) -> int | None:
+        """The fewest seeds that would show a difference in four of five studies; None if none do.
+
+        What test queries or clips shared by all seeds leave open, no number of seeds decides.
+        """
+        tried = range(2, MOST_SEEDS + 1)
+        return next((n for n in tried if self.detectable(n) <= abs(difference)), None)
+
+    def needed(self, difference: float | None = None) -> str:
+        """What an undecided claim would take, in words; nothing for one that is decided.
+
+        Args:
+            difference: one to be seen, such as the paper's.
+
+        >>> Interval(1.5, -1.0, 4.0, seeds=3, spread=1.0).needed(1.2)
+        'could have seen 3.1; +1.2 needs 8 seeds'
+
+        """
+        if self.claim != "undecided" or math.isclose(
+            self.low, self.high, rel_tol=1e-6, abs_tol=1e-9
+        ):
+            return ""
+        seen = f"could have seen {self.detectable():.2g}"
+        if not difference:
+            return seen
+        seeds = self.seeds_for(difference)
+        needs = f"{seeds} seeds" if seeds else "more test data, not more seeds"
+        return f"{seen}; {difference:+g} needs {needs}"
+
+
+def interval_over_seeds(
+    scores: ArrayLike, reference: ArrayLike, *, resplit: float = 0.0
 ) -> Interval:
-    """Paired bootstrap: how the mean difference varies over test sets like this one.
+    """Paired t-interval: how the difference varies over seeds, and all that each draws anew.
 
-    It says nothing about other seeds of the training. The interval is of percentiles.
+    Where the seeds split one set anew, the splits share clips and the t-interval is too narrow;
+    `resplit` widens it as Nadeau and Bengio do: variance over seeds times (1 / seeds + resplit).
 
     Args:
-        ours: (queries,) scores, such as ``100 * (scores.per_query.best_rank <= 1)``.
-        theirs: (queries,) scores of the same queries in the same order.
-        resamples: how often the queries are drawn anew.
-        seed: of that draw.
+        scores: (seeds,) one score a seed.
+        reference: (seeds,) of the same seeds in the same order.
+        resplit: test over training clips of such splits.
 
     Raises:
-        ValueError: fewer than two queries, another number of theirs, scores that are not finite.
+        ValueError: no seed, another number of reference scores, scores that are not finite, a
+            resplit that is negative or not finite.
 
-    >>> ours, theirs = np.array([1, 1, 1, 0] * 50), np.array([0, 1, 0, 0] * 50)
-    >>> interval_over_queries(ours, theirs).verdict
+    >>> str(interval_over_seeds([26.0, 27.0, 28.0], [25.0, 25.0, 25.0]))  # 2 -+ 4.3027 / sqrt(3)
+    '+2.0 (-0.5 to +4.5)'
+
+    """
+    differences = _differences("interval_over_seeds", scores, reference, axes=(1,))
+    if not 0 <= resplit < math.inf:
+        raise ValueError(
+            f"interval_over_seeds: resplit must be a number of at least 0, got {resplit}"
+        )
+    return _interval(differences, resplit=resplit)
+
+
+def interval_over_queries(
+    scores: ArrayLike, reference: ArrayLike, *, groups: ArrayLike | None = None
+) -> Interval:
+    """Interval over the queries of one test split, and over the seeds that were all tested on it.
+
+    Squares of two half widths add up: of a t-interval over seeds, and of a normal one over what the
+    seeds agree on, query by query. Of one seed it covers queries alone, and says nothing of other
+    trainings.
+
+    Args:
+        scores: (queries,) or (seeds, queries), such as ``100 * (scores.per_query.best_rank <= 1)``.
+        reference: of the same seeds and queries in the same order.
+        groups: (queries,) what each query belongs to where several are not drawn apart, such as
+            the image of each caption.
+
+    Raises:
+        ValueError: as `interval_over_seeds`; fewer than two queries or groups, another number of
+            groups than of queries.
+
+    >>> scores, reference = np.array([1, 1, 1, 0] * 50), np.array([0, 1, 0, 0] * 50)
+    >>> interval_over_queries(scores, reference).verdict
     'higher'
 
     """
-    from scipy.stats import bootstrap
-
-    differences = _differences("interval_over_queries", ours, theirs)
-    drawn = bootstrap(
-        (differences,),
-        np.mean,
-        confidence_level=CONFIDENCE,
-        n_resamples=resamples,
-        method="percentile",
-        batch=max(1, 10_000_000 // len(differences)),  # 80 MB at a time
-        rng=np.random.default_rng(seed),
-    )
-    low, high = drawn.confidence_interval
-    return Interval(float(differences.mean()), float(low), float(high))
-
-
-def interval_over_seeds(ours: ArrayLike, theirs: ArrayLike) -> Interval:
-    """Paired t-interval: how the difference varies over seeds, from two seeds on.
-
-    Args:
-        ours: (seeds,) one score a seed.
-        theirs: (seeds,) of the same seeds in the same order.
-
-    Raises:
-        ValueError: as `interval_over_queries`.
-
-    >>> interval = interval_over_seeds([26.0, 27.0, 28.0], [25.0, 25.0, 25.0])
-    >>> [round(value, 4) for value in interval]  # 2 -+ 4.3027 / sqrt(3)
-    [2.0, -0.4841, 4.4841]
-
-    """
-    from scipy.stats import t
-
-    differences = _differences("interval_over_seeds", ours, theirs)
-    mean, error = differences.mean(), differences.std(ddof=1) / np.sqrt(len(differences))
-    reach = float(t.ppf((1 + CONFIDENCE) / 2, len(differences) - 1) * error)
-    return Interval(float(mean), float(mean) - reach, float(mean) + reach)
-
-
-def _differences(name: str, ours: ArrayLike, theirs: ArrayLike) -> NDArray[np.float64]:
-    one, other = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
-    if one.ndim != 1 or one.shape != other.shape or len(one) < 2:
+    differences = _differences("interval_over_queries", scores, reference, axes=(1, 2))
+    differences = differences.reshape(-1, differences.shape[-1])
+    count = differences.shape[1]
+    alone = np.arange(count)
+    names, group = np.unique(alone if groups is None else np.asarray(groups), return_inverse=True)
+    if group.shape != (count,) or len(names) < 2:
         raise ValueError(
-            f"{name}: ours and theirs must be two lists of the same length, at least 2, got "
-            f"{one.shape} and {other.shape}"
+            "interval_over_queries: expected at least two queries, and one group of at least two "
+            f"for each, got {count} queries and {group.size} of {len(names)} groups"
+        )
+    of_query = differences.mean(0) - differences.mean()
+    variance = _variance_of_mean(of_query[None], group)
+    if len(differences) > 1:  # what changes with seed and query is in the spread over seeds already
+        rest = differences - differences.mean(1, keepdims=True) - of_query
+        variance -= _variance_of_mean(rest, group) / (len(differences) - 1) / len(differences)
+    return _interval(differences.mean(1), query_error=math.sqrt(max(0.0, variance)))
+
+
+def _variance_of_mean(rows: NDArray[np.float64], group: NDArray[np.intp]) -> float:
+    """Of the mean of each row of centred values, by the choice of groups; summed over the rows."""
+    groups = int(group.max()) + 1
+    sums = np.stack([np.bincount(group, weights=row, minlength=groups) for row in rows])
+    return float(groups / (groups - 1) * np.square(sums).sum() / rows.shape[1] ** 2)
+
+
+def _interval(
+    differences: NDArray[np.float64], *, resplit: float = 0.0, query_error: float = 0.0
+) -> Interval:
+    """From one difference a seed: squares of both half widths add up."""
+    seeds, mean = len(differences), float(differences.mean())
+    spread = float(differences.std(ddof=1)) if seeds > 1 else 0.0
+    error = spread * math.sqrt(1 / seeds + resplit)
+    reach = _reach(seeds, error, query_error)
+    if seeds == 1 and not query_error:
+        reach = math.inf
+    return Interval(mean, mean - reach, mean + reach, seeds, spread, resplit, query_error)
+
+
+def _reach(seeds: int, error: float, query_error: float) -> float:
+    """Half a width, from both standard errors."""
+    from scipy.stats import norm, t
+
+    upper = (1 + CONFIDENCE) / 2
+    of_seeds = float(t.ppf(upper, seeds - 1)) * error if seeds > 1 else 0.0
+    return math.hypot(of_seeds, float(norm.ppf(upper)) * query_error)
+
+
+def _differences(
+    name: str, scores: ArrayLike, reference: ArrayLike, *, axes: tuple[int, ...]
+) -> NDArray[np.float64]:
+    one, other = np.asarray(scores, np.float64), np.asarray(reference, np.float64)
+    if one.ndim not in axes or one.shape != other.shape or one.size == 0:
+        raise ValueError(
+            f"{name}: scores and reference must be of one shape, not empty, with "
+            f"{' or '.join(map(str, axes))} axes, got {one.shape} and {other.shape}"
         )
     if not (np.isfinite(one).all() and np.isfinite(other).all()):
         raise ValueError(f"{name}: scores must be finite")
