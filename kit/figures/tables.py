@@ -99,11 +99,6 @@ class Claim:
         needed = interval.needed(paper)
         return cls(claim, f"{paper:+g}", str(interval), interval.claim, needed)
 
-    @property
-    def summary(self) -> str:
-        """What was measured and what follows, in one line."""
-        return ", ".join(filter(None, (self.here, self.verdict, self.needed)))
-
 
 def results_table(
     columns: Sequence[str], rows: Sequence[ResultRow], *, title: str, notes: Sequence[str] = ()

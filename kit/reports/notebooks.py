@@ -37,24 +37,26 @@ class Notebook:
 
 
 def find_notebooks() -> list[Path]:
-    """Every notebook of the repository, in reading order: start_here, then by folder and number.
+    """Every notebook of the repository, in reading order: as `parameters/quick.yaml` names them.
 
-    The folder `notebooks/` is looked for beside the package, then in the current directory.
+    Others come after, by folder and number. The folder `notebooks/` is looked for beside the
+    package, then in the current directory.
 
     Raises:
         ValueError: there is none.
     """
     folders = [Path(__file__).resolve().parents[2] / "notebooks", Path.cwd() / "notebooks"]
     for folder in folders:
-        found = sorted((path.relative_to(folder) for path in folder.rglob("*.ipynb")), key=_place)
-        if shown := [folder / p for p in found if not any(n.startswith(".") for n in p.parts)]:
-            return shown
+        scale = folder / "parameters" / "quick.yaml"
+        order = list(read_mapping(scale)) if scale.is_file() else []
+        names = [path.relative_to(folder) for path in folder.rglob("*.ipynb")]
+        shown = [name.as_posix() for name in names if not any(n[0] == "." for n in name.parts)]
+        if shown:
+            known = [name for name in order if name in shown]
+            others = sorted(set(shown) - set(known), key=lambda name: ("/" not in name, name))
+            return [folder / name for name in (*known, *others)]
     looked = " or ".join(str(folder) for folder in folders)
     raise ValueError(f"kit report: expected notebooks in {looked}, found none; name the notebooks")
-
-
-def _place(path: Path) -> tuple[bool, bool, str]:
-    return path.stem != "start_here", len(path.parts) == 1, path.as_posix()
 
 
 def notebooks_folder(path: Path) -> Path:

@@ -11,6 +11,7 @@ import base64
 import mimetypes
 import posixpath
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -188,7 +189,10 @@ def page_link(url: str, notebook: Notebook, keys: Mapping[str, str]) -> str | No
 
 
 def write_index_page(file: Path, summary: Mapping[str, Any], keys: Mapping[str, str]) -> None:
-    """Write the page a reader opens: a card for each notebook, in order.
+    """Write the page a reader opens: what held, the headline tables, a card for each notebook.
+
+    A notebook's headline is what its cells tagged so show; its claims stand in its result.json as
+    a list of mappings: claim, paper, here, verdict, needed.
 
     Args:
         file: where it goes, above `pages/`.
@@ -197,12 +201,32 @@ def write_index_page(file: Path, summary: Mapping[str, Any], keys: Mapping[str, 
     """
     from jinja2 import Environment
 
+    outcomes = summary["notebooks"].values()
+    claims = {name: _claims(outcome) for name, outcome in summary["notebooks"].items()}
     environment = Environment(loader=_templates(), autoescape=True, trim_blocks=True)
     html = environment.get_template("index.html.j2").render(
-        summary=summary, keys=keys, key_numbers=key_numbers, duration=duration
+        summary=summary,
+        keys=keys,
+        claims={name: listed for name, listed in claims.items() if listed},
+        verdicts=Counter(one["verdict"] for listed in claims.values() for one in listed),
+        states=Counter(outcome["state"] for outcome in outcomes),
+        seconds=sum(outcome.get("seconds", 0.0) for outcome in outcomes),
+        key_numbers=key_numbers,
+        duration=duration,
     )
     with atomic(file) as part:
         part.write_text(html, encoding="utf-8")
+
+
+def _claims(outcome: Mapping[str, Any]) -> list[dict[str, str]]:
+    """A notebook's claims: what was decided first, and of that what held."""
+    results = outcome.get("results")
+    listed = results.get("claims", []) if isinstance(results, dict) else []
+    order = ("held", "not held", "undecided", "one seed, no claim")
+    parts = ("claim", "paper", "here", "verdict", "needed")
+    whole = [one for one in listed if isinstance(one, dict) and set(parts) <= set(one)]
+    known = [one for one in whole if one["verdict"] in order]
+    return sorted(known, key=lambda one: order.index(one["verdict"]))
 
 
 def key_numbers(results: Any, above: str = "") -> list[tuple[str, str]]:

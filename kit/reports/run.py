@@ -31,7 +31,7 @@ def run_notebook(job: Job) -> dict[str, Any]:
     A notebook that fails is no exception here: the others go on, its page shows where it stopped.
 
     Returns:
-        What `outcome_of` gives.
+        What `outcome_of` gives, and as headline what cells with that tag show, as HTML.
     """
     import nbformat
 
@@ -59,7 +59,15 @@ def run_notebook(job: Job) -> dict[str, Any]:
         except ValueError as damage:
             error = without_cell(ValueError(f"{file} is not JSON: {damage}"))
     write_notebook_page(executed, job.notebook, job.contents, error, pages)
-    return outcome_of(job, error, time.monotonic() - started, results)
+    outcome = outcome_of(job, error, time.monotonic() - started, results)
+    return outcome | {"headline": _headline(executed)}
+
+
+def _headline(executed: Any) -> list[str]:
+    """The tables of cells that are tagged "headline": what the index shows of a notebook."""
+    cells = [cell for cell in executed.cells if "headline" in cell.metadata.get("tags", [])]
+    data = [output.get("data", {}) for cell in cells for output in cell.outputs]
+    return ["".join(one["text/html"]) for one in data if "text/html" in one]
 
 
 def outcome_of(

@@ -8,6 +8,7 @@ import pytest
 
 from kit.figures import Claim, claims_table
 from kit.figures.look import GREY, HIT, MISS
+from kit.metrics import Interval
 
 CLAIMS = [
     Claim("KL helps R@1", "+2.1", "+1.9 [0.4, 3.3]", "held"),
@@ -51,3 +52,18 @@ def test_errors_are_named() -> None:
         r"one seed, no claim, got 'Held'",
     ):
         claims_table([CLAIMS[0], Claim("c", "p", "h", "Held")], title="t")
+
+
+def test_claim_of_an_interval_says_what_it_needs() -> None:
+    open_ = Interval(0.5, -2.0, 3.0, seeds=3, spread=1.0)
+    one = Claim.of("KL helps", open_, 1.2)
+    assert one == Claim(
+        "KL helps",
+        "+1.2",
+        "+0.5 (-2.0 to +3.0)",
+        "undecided",
+        "could have seen 3.1; +1.2 needs 8 seeds",
+    )
+    assert "could have seen 3.1; +1.2 needs 8 seeds" in claims_table([one], title="t").html
+    said = Claim.of("KL helps", Interval(2.5, 2.0, 3.0, seeds=3), "said")
+    assert said == Claim("KL helps", "said", "+2.50 (+2.00 to +3.00)", "held")

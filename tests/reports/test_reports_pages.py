@@ -141,8 +141,13 @@ def test_key_numbers() -> None:
 
 @pytest.fixture
 def index(tmp_path: Path) -> str:
-    results = {f"number_{i}": i for i in range(11)}
+    results: dict[str, Any] = {f"number_{i}": i for i in range(11)}
+    held = {"claim": "a < b", "paper": "+1", "here": "+2.0 (+1.0 to +3.0)", "verdict": "held"}
+    open_ = held | {"claim": "c", "verdict": "undecided", "needed": "+1 needs 8 seeds"}
+    wrong = held | {"verdict": "surely", "needed": ""}
+    results |= {"corpus": "scenes", "claims": [open_, held | {"needed": ""}, wrong, {"claim": 1}]}
     finished = {"state": "finished", "title": "Start", "seconds": 90.0, "error": None}
+    finished |= {"headline": ["<table><tr><td>R@1</td></tr></table>"]}
     told = {"cell": 4, "name": "KeyError", "message": "<script>"}
     failed = {"state": "failed", "title": "Two", "seconds": 3.0, "error": told, "results": None}
     outcomes = {
@@ -162,13 +167,23 @@ def test_index_shows_every_notebook(index: str) -> None:
     assert '<a href="pages/start_here.html">Start</a>' in index
     assert '<a href="pages/itmeetsal_02_second.ipynb">' in index
     assert re.findall(r'class="card (\w+)"', index) == ["finished", "failed", "waiting"]
-    assert "1.5 min" in index
+    assert "3 notebooks, 1 finished, 1 failed, 1 waiting;" in index
+    assert "1.6 min of computing" in index
     assert "pages/traps" not in index
 
 
+def test_index_shows_what_held_first_and_headline_tables(index: str) -> None:
+    assert "1 held, 1 undecided." in index
+    rows = re.findall(r"<tr><td>([^<]*)</td><td class=.soft.>", index)
+    assert rows == ["a &lt; b", "c"]
+    assert '<b class="undecided">undecided</b><br><span class="soft">+1 needs 8 seeds' in index
+    assert "<td>R@1</td>" in index
+    assert "scenes; seed 3; 1.5 min" in index
+    assert index.index("What held") < index.index("Scores") < index.index("Notebooks")
+
+
 def test_index_shows_numbers_and_errors(index: str) -> None:
-    assert len(re.findall("<dt>number", index)) == 8
-    assert "and 3 more in" in index
+    assert len(re.findall('<th scope="row">number', index)) == 11
     assert "Cell 4: <code>KeyError: &lt;script&gt;</code>" in index
 
 

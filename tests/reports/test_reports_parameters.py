@@ -252,7 +252,13 @@ def test_notebooks_are_found_in_reading_order(
         path.relative_to(tmp_path / "notebooks").with_suffix("").as_posix()
         for path in find_notebooks()
     ]
-    assert found == ["start_here", "amid/02_two", "itmeetsal/01_one", "itmeetsal/05_train", "traps"]
+    assert found == ["amid/02_two", "itmeetsal/01_one", "itmeetsal/05_train", "start_here", "traps"]
+    first = "start_here.ipynb: {}\nitmeetsal/05_train.ipynb: {}\nabsent.ipynb: {}\n"
+    (tmp_path / "notebooks" / "parameters").mkdir()
+    (tmp_path / "notebooks" / "parameters" / "quick.yaml").write_text(first)
+    names = [path.relative_to(tmp_path / "notebooks").as_posix() for path in find_notebooks()]
+    assert names[:2] == ["start_here.ipynb", "itmeetsal/05_train.ipynb"]
+    assert len(names) == 5
 
 
 def test_new_folder_is_never_one_that_exists(tmp_path: Path) -> None:
