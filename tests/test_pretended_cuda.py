@@ -80,7 +80,7 @@ def test_frozen_features_are_computed_on_the_device(tmp_path: Path) -> None:
         waits = waits_by_step(gpu, pairs(tmp_path / "run", images=images))
     assert gpu.mixes == Counter()
     assert max(waits) <= 2
-    assert any("retrieval/features" in where for where, _ in gpu.waits), "they came back from it"
+    assert any("retrieval/images" in where for where, _ in gpu.waits), "they came back from it"
 
 
 def test_amid_trains_with_two_adversaries_and_with_a_frozen_teacher(
