@@ -19,7 +19,7 @@ class LoadedWeights:
     """What came of loading weights: where from, the keys loaded, and those that were left over.
 
     >>> print(LoadedWeights("resnet.pth", ("conv1.weight",), ("fc.bias", "fc.weight")))
-    resnet.pth: 1 tensors loaded, 2 left over (fc.bias, fc.weight)
+    resnet.pth: 1 tensors loaded, left over: fc.bias, fc.weight
     """
 
     source: str
@@ -27,9 +27,8 @@ class LoadedWeights:
     unexpected: tuple[str, ...]
 
     def __str__(self) -> str:
-        left_over = f" ({first_few(self.unexpected)})" if self.unexpected else ""
-        counts = f"{len(self.loaded)} tensors loaded, {len(self.unexpected)} left over"
-        return f"{self.source}: {counts}{left_over}"
+        left_over = first_few(self.unexpected) or "none"
+        return f"{self.source}: {len(self.loaded)} tensors loaded, left over: {left_over}"
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:

@@ -117,7 +117,7 @@ class ImageFeatures:
                 f"got {shape} {dtype}"
             )
         rows = torch.arange(shape[1]) if self.rows is None else self.rows
-        finite = [self.views[:, part].isfinite().all(2).all(0) for part in rows.split(4096)]
+        finite = [self.views[:, part].isfinite().all(2).all(0) for part in rows.split(2048)]
         bad = (~torch.cat(finite)).nonzero().flatten().tolist()
         if bad:
             raise ValueError(
@@ -185,14 +185,12 @@ def compute_features(
 
 def _hash(split: CaptionedImages, backbone: ImageBackbone) -> str:
     """What tells apart all that the features depend on."""
-    digest = hashlib.sha256(split.content_hash().encode())
-    views = 1 + split.mirrored
-    digest.update(repr((backbone.name, astuple(backbone.transform), views)).encode())
+    views, names = 1 + split.mirrored, list(split.image_names)
+    facts = (backbone.name, astuple(backbone.transform), views, names, split.content_hash())
+    digest = hashlib.sha256(repr(facts).encode())
     for key, tensor in backbone.network.state_dict().items():
         digest.update(repr((key, tensor.dtype, tuple(tensor.shape))).encode())
         digest.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    for name in split.image_names:
-        digest.update(repr(name).encode())
     return digest.hexdigest()[:32]
 
 

@@ -113,7 +113,7 @@ def test_a_torchvision_file_loads_and_its_classifier_is_said_to_be_left_over(
         filled, read_weights(tmp_path / "r2plus1d_18-91a641e6.pth"), source="torchvision's"
     )
     assert loaded.unexpected == ("fc.weight", "fc.bias")
-    assert str(loaded).endswith(" 2 left over (fc.weight, fc.bias)")
+    assert str(loaded).endswith(" left over: fc.weight, fc.bias")
     assert filled.state_dict().keys() == named.keys() - {"fc.weight", "fc.bias"}
     for key, value in filled.state_dict().items():
         assert torch.equal(value, state[key].to(value.dtype)), key

@@ -44,7 +44,7 @@ def test_all_tensors_are_copied_and_what_is_left_over_is_said() -> None:
         assert torch.equal(value, given[key].to(value.dtype)), key
     assert set(loaded.loaded) == set(state())
     assert loaded.unexpected == ("head.weight",)
-    assert str(loaded) == "a file: 7 tensors loaded, 1 left over (head.weight)"
+    assert str(loaded) == "a file: 7 tensors loaded, left over: head.weight"
 
 
 def test_only_the_counter_of_batches_may_be_missing() -> None:
@@ -52,7 +52,7 @@ def test_only_the_counter_of_batches_may_be_missing() -> None:
     del given["1.num_batches_tracked"]
     loaded = load_weights(network(), given, source="a file")
     assert set(loaded.loaded) == set(given)
-    assert str(loaded) == "a file: 6 tensors loaded, 0 left over"
+    assert str(loaded) == "a file: 6 tensors loaded, left over: none"
 
 
 def test_missing_tensors_are_counted_and_named_and_nothing_is_changed() -> None:
