@@ -126,8 +126,9 @@ class ImageBackbone(nn.Module):
     def train(self, mode: bool = True) -> ImageBackbone:
         """Training mode for what may be in it: nothing if frozen, no batch norm that is folded."""
         super().train(mode and not self.frozen)
-        for norm in self._norms if self.batch_norm_folded else ():
-            norm.eval()
+        if self.batch_norm_folded:
+            for norm in self._norms:
+                norm.eval()
         return self
 
 
