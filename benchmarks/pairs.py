@@ -37,8 +37,7 @@ from kit.data.pairs import CaptionedImages, Corpus, PairLoader, TrainingPairs
 from kit.data.vocabulary import Tokens, Vocabulary
 from kit.encoders.image import image_backbone
 from kit.itmeetsal.method import ITMeetsALConfig
-from kit.retrieval.features import ImageFeatures, read_features
-from kit.retrieval.images import ImageInput
+from kit.retrieval.images import FeatureFile, ImageFeatures, ImageInput
 from kit.retrieval.run import train
 
 WORDS = [f"word{number}" for number in range(9_000)]
@@ -88,8 +87,8 @@ def epoch_over_bare() -> None:
     plain, flipped = torch.rand(6_000, 1024), torch.rand(6_000, 1024)
     vocabulary = Vocabulary.of(data.captions, min_count=1)
     for views, features in (
-        ("one view", ImageFeatures(plain)),
-        ("both views", ImageFeatures(plain, flipped)),
+        ("one view", ImageFeatures(plain[None])),
+        ("both views", ImageFeatures(torch.stack([plain, flipped]))),
     ):
         pairs = TrainingPairs(data, features, vocabulary, seed=0)
         loader = PairLoader(pairs, CONFIG.batch_size)
@@ -120,7 +119,7 @@ def coco() -> None:
     said = captions(590_000)
     data = split("train", 118_000, said)
     vocabulary = Vocabulary.of(data.captions)
-    features = read_features(folder / "features.npz").of(data.image_names)
+    features = FeatureFile(folder / "features.npz").of(data.image_names)
     pairs = TrainingPairs(data, features, vocabulary, seed=0)
     loader = PairLoader(pairs, 128)
     for _, _batch in zip(range(100), loader.epoch(0), strict=False):
@@ -131,7 +130,7 @@ def coco() -> None:
     print(
         f"pairs: synthetic COCO takes {peak_megabytes() - before:.0f} MB above the imports' "
         f"{before:.0f} (at most 1000; the text alone {text:.0f}, features "
-        f"{features.plain.nbytes / 2**20:.0f}; {beside / len(said):.0f} bytes a caption beside "
+        f"{features.views.nbytes / 2**20:.0f}; {beside / len(said):.0f} bytes a caption beside "
         "its text)"
     )
 

@@ -184,7 +184,7 @@ def test_a_module_beside_kit_counts_with_its_file_and_what_it_imports(
     monkeypatch.delitem(sys.modules, "my_method")
 
 
-IMPORTS = "from kit.itmeetsal import losses\nfrom kit.retrieval.features import ImageFeatures"
+IMPORTS = "from kit.itmeetsal import losses\nfrom kit.retrieval.images import ImageFeatures"
 HELPER = "MARGIN = 0.2\nseed = 3\ndef hinge(x):\n    return max(0, x + MARGIN)"
 METHOD = '''
 class Method(ImageFeatures):
@@ -233,7 +233,7 @@ def test_a_notebooks_class_counts_with_its_cell_and_what_that_names(
     for file in ("amid/losses.py", "distillation/run.py"):
         added(copy, file)
         assert copy.version(method) == before
-    for file in ("itmeetsal/losses.py", "retrieval/features.py", "data/pairs.py"):
+    for file in ("itmeetsal/losses.py", "retrieval/images.py", "data/pairs.py"):
         previous = copy.version(method)
         added(copy, file)
         assert copy.version(method) != previous, file

@@ -68,7 +68,7 @@ for room in rooms.split():
     module = importlib.import_module("kit." + room)
     for part in pkgutil.iter_modules(getattr(module, "__path__", [])):
         importlib.import_module(f"kit.{{room}}.{{part.name}}")
-import kit.corpora.flickr8k, kit.retrieval.features, kit.worlds.scenes
+import kit.corpora.flickr8k, kit.retrieval.images, kit.worlds.scenes
 import kit.data.clip_batches, kit.corpora.clip_folder, kit.distillation.inputs, kit.data.clips
 import kit.worlds.dialogues, kit.data.log_mel, kit.worlds.shared_bits, kit.worlds.actions
 

@@ -20,7 +20,7 @@ from kit.data.log_mel import LogMel
 from kit.distillation.inputs import ClipInput
 from kit.distillation.run import train as train_clips
 from kit.distillation.study import pretrain_auxiliary, train_configurations
-from kit.itmeetsal import method
+from kit.itmeetsal import losses
 from kit.itmeetsal.method import PRESETS
 from kit.retrieval.images import ImageInput
 from kit.retrieval.run import train as train_pairs
@@ -80,7 +80,7 @@ def test_frozen_features_are_computed_on_the_device(tmp_path: Path) -> None:
         waits = waits_by_step(gpu, pairs(tmp_path / "run", images=images))
     assert gpu.mixes == Counter()
     assert max(waits) <= 2
-    assert any("retrieval/features" in where for where, _ in gpu.waits), "they came back from it"
+    assert any("retrieval/images" in where for where, _ in gpu.waits), "they came back from it"
 
 
 def test_amid_trains_with_two_adversaries_with_fixed_sound_and_with_a_frozen_teacher(
@@ -128,8 +128,8 @@ def taken_to_numpy(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 def test_planted_faults_are_found(
     fault: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loss = method.bidirectional_triplet_loss
-    monkeypatch.setattr(method, "bidirectional_triplet_loss", fault(loss))
+    loss = losses.bidirectional_triplet_loss
+    monkeypatch.setattr(losses, "bidirectional_triplet_loss", fault(loss))
     with PretendedCuda() as gpu:
         waits = waits_by_step(gpu, pairs(tmp_path))
     assert bool(gpu.mixes) == (fault is not waiting)

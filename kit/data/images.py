@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from kit.data.picture_files import known
-from kit.encoders.transform import ImageTransform
+from kit.encoders.image import ImageTransform
 
 # What Pillow's decoders raise on broken files, from a cut JPEG to a bad PNG chunk.
 DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError)

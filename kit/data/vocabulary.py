@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kit.encoders.text import PAD
+from kit.encoders.sequence import PAD
 
 UNKNOWN, START = 1, 2
 MAX_TOKENS = 100

@@ -3,14 +3,12 @@
 Spectrograms come as (batch, frames, mels).
 """
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kit.encoders import NEGATIVE_SLOPE
+from kit.encoders import NEGATIVE_SLOPE, check_input
 
 
 class _ConvBlock(nn.Module):
@@ -72,9 +70,8 @@ class CNN14(nn.Module):
             ValueError: another shape, fewer than 32 frames, not of a float type.
 
         """
-        mels = self.bn0.num_features
-        x = _checked("CNN14", spectrograms, mels, frames=32)[:, None]
-        x = self.bn0(x.transpose(1, 3)).transpose(1, 3)
+        check_input(self, spectrograms, "batch", "frames", self.bn0.num_features, frames=32)
+        x = self.bn0(spectrograms[:, None].transpose(1, 3)).transpose(1, 3)
         for at in range(1, 7):
             x = self.get_submodule(f"conv_block{at}")(x)
             x = F.dropout(x, 0.2, self.training)
@@ -120,16 +117,6 @@ class SmallAudio(nn.Module):
             ValueError: another shape, fewer than 8 frames, not of a float type.
 
         """
-        x = _checked("SmallAudio", spectrograms, self.mels, frames=8)
-        features: Tensor = self.layers(x[:, None])
+        check_input(self, spectrograms, "batch", "frames", self.mels, frames=8)
+        features: Tensor = self.layers(spectrograms[:, None])
         return features
-
-
-def _checked(name: str, spectrograms: Tensor, mels: int, *, frames: int) -> Tensor:
-    fits = spectrograms.shape[2:] == (mels,) and spectrograms.shape[1] >= frames
-    if not fits or not spectrograms.is_floating_point():
-        raise ValueError(
-            f"{name}: expected spectrograms (batch, frames, {mels}) float of at least {frames} "
-            f"frames, got {tuple(spectrograms.shape)} {spectrograms.dtype}"
-        )
-    return spectrograms

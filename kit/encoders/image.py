@@ -1,36 +1,95 @@
 """Image backbones: a picture in, one feature vector out (section 3.1 of ITMeetsAL).
 
-Each is the published network without its classifier; the projection to the common space is another
-layer, elsewhere. The papers' backbones take 224 x 224 pixels, our small one 64 x 64.
+`ImageTransform` says what a picture must become for one. Each backbone is the published network
+without its classifier; the projection to the common space is another layer, elsewhere. The papers'
+backbones take 224 x 224 pixels, our small one 64 x 64.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
-from kit.encoders.transform import ImageTransform
+from kit.checks import check_choice
+from kit.encoders import check_input
 from kit.encoders.weights import LoadedWeights, load_weights, read_weights
 
-_IMAGENET = ImageTransform(224, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
-_SYMMETRIC = ImageTransform(224, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))  # [-1, 1]
+
+@dataclass(frozen=True)
+class ImageTransform:
+    """A picture as a network takes it: the whole image resized to a square, scaled and normalised.
+
+    The aspect is not kept and nothing is cropped; resizing is bilinear and antialiased. Grey
+    pictures are replicated to three channels. Plain numbers only: what
+    ``json.dumps(dataclasses.asdict(transform))`` wrote, ``ImageTransform(**json.loads(text))``
+    brings back.
+
+    Args:
+        size: height and width of the result, in pixels.
+        mean: subtracted from each channel after scaling to [0, 1].
+        std: divides each channel after that; 0.5 and 0.5 give [-1, 1].
+
+    Raises:
+        ValueError: a size below 1, not three means or deviations, a deviation that is not positive.
+
+    >>> white = Image.new("L", (3, 5), 255)
+    >>> ImageTransform(2, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))(white)[0]
+    tensor([[1., 1.],
+            [1., 1.]])
+
+    """
+
+    size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def __post_init__(self) -> None:
+        for name in ("mean", "std"):  # a list, as JSON gives it, becomes a tuple
+            object.__setattr__(self, name, tuple(map(float, getattr(self, name))))
+        if self.size < 1 or not len(self.mean) == len(self.std) == 3 or min(self.std) <= 0:
+            raise ValueError(
+                "ImageTransform: expected a size of at least 1 pixel, three means and three "
+                f"positive deviations, got {self}"
+            )
+
+    def __call__(self, image: Image.Image) -> Tensor:
+        """The picture as (3, size, size) float32."""
+        square = image.convert("RGB").resize((self.size, self.size), Image.Resampling.BILINEAR)
+        pixels = torch.from_numpy(np.array(square, dtype=np.float32)).permute(2, 0, 1) / 255
+        mean, std = (torch.tensor(values).view(3, 1, 1) for values in (self.mean, self.std))
+        return ((pixels - mean) / std).contiguous()
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a backbone is built, where its library weights are, and what goes in and comes out."""
+
+    feature_dim: int
+    transform: ImageTransform
+    build: Callable[[], nn.Module]
+    library: Callable[[], dict[str, Tensor]] | None
 
 
 class ImageBackbone(nn.Module):
     """A headless image network and what has to be known to use it.
 
-    Attributes:
+    Args:
         name: its row in `BACKBONES`.
+        recipe: that row.
+        frozen: nothing is trained, and `train()` leaves it in eval mode.
+
+    Attributes:
         network: the library's module, with the library's keys.
         feature_dim: width of the features.
         transform: size and normalisation of the pictures it takes.
-        frozen: nothing is trained, and `train()` leaves it in eval mode.
         loaded: what came of loading weights; None from scratch.
         batch_norm_folded: its weights came with batch norm folded into them. The statistics are
             then the identity and not those of any data, so batch norm stays in eval mode in
@@ -38,67 +97,38 @@ class ImageBackbone(nn.Module):
 
     """
 
-    def __init__(
-        self,
-        name: str,
-        network: nn.Module,
-        *,
-        feature_dim: int,
-        transform: ImageTransform,
-        frozen: bool = False,
-    ) -> None:
+    def __init__(self, name: str, recipe: Recipe, *, frozen: bool = False) -> None:
         super().__init__()
-        self.name = name
-        self.network = network
-        self.feature_dim = feature_dim
-        self.transform = transform
-        self.frozen = frozen
+        self.name, self.recipe, self.frozen = name, recipe, frozen
+        self.network, self.transform = recipe.build(), recipe.transform
+        self.feature_dim = recipe.feature_dim
+        self._norms = [m for m in self.network.modules() if isinstance(m, nn.BatchNorm2d)]
         self.loaded: LoadedWeights | None = None
         self.batch_norm_folded = False
         self.requires_grad_(not frozen)
         self.train()
+        self.network.register_load_state_dict_post_hook(self._look_at_batch_norm)
 
     def forward(self, images: Tensor) -> Tensor:
         """Features (batch, feature_dim) of images (batch, 3, height, width), float."""
-        if images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point():
-            raise ValueError(
-                f"ImageBackbone {self.name}: images must be (batch, 3, height, width) float, "
-                f"got {tuple(images.shape)} {images.dtype}"
-            )
+        check_input(self, images, "batch", 3, "height", "width")
         features: Tensor = self.network(images)
         return features
 
-    def load(self, weights: str | Path) -> None:
-        """Pre-trained weights into the network.
-
-        Args:
-            weights: ``"library"`` downloads the library's ImageNet weights; else the path of a
-                ``.safetensors`` or torch file.
-
-        Raises:
-            ValueError: no library weights for it; a file that is no weights file, lacks a tensor of
-                the network, or has one in another shape.
-
-        """
-        try:
-            if weights == "library":
-                state = _library_weights(self.name)
-                source = f"{self.name}, library weights"
-            else:
-                state, source = read_weights(weights), str(weights)
-            self.loaded = load_weights(self.network, state, source=source)
-        except ValueError as error:
-            raise ValueError(f"image_backbone: {self.name}: {error}") from error
-        self.batch_norm_folded = _identity_statistics(self.network)
+    def _look_at_batch_norm(self, *_: object) -> None:
+        """After a state was loaded: are all running statistics mean 0 and variance 1?"""
+        means = [norm.get_buffer("running_mean") for norm in self._norms]
+        variances = [norm.get_buffer("running_var") for norm in self._norms]
+        ones = bool(self._norms) and bool((torch.cat(variances) == 1).all())
+        self.batch_norm_folded = ones and not torch.cat(means).any()
         self.train(self.training)
 
     def train(self, mode: bool = True) -> ImageBackbone:
         """Training mode for what may be in it: nothing if frozen, no batch norm that is folded."""
         super().train(mode and not self.frozen)
         if self.batch_norm_folded:
-            for module in self.modules():
-                if isinstance(module, nn.BatchNorm2d):
-                    module.eval()
+            for norm in self._norms:
+                norm.eval()
         return self
 
 
@@ -112,11 +142,13 @@ def image_backbone(
 
     Args:
         name: a row of `BACKBONES`.
-        weights: None starts from scratch (torch's global generator); else see `ImageBackbone.load`.
+        weights: None starts from scratch (torch's global generator), ``"library"`` downloads the
+            library's ImageNet weights; else the path of a ``.safetensors`` or torch file.
         frozen: no parameter gets a gradient, and the network stays in eval mode.
 
     Raises:
-        ValueError: an unknown name, or weights that `ImageBackbone.load` refuses.
+        ValueError: an unknown name, or one without library weights; a file that is no weights file,
+            lacks a tensor of the network, or has one in another shape.
 
     >>> import torch
     >>> backbone = image_backbone("small_cnn").eval()
@@ -124,17 +156,18 @@ def image_backbone(
     torch.Size([2, 256])
 
     """
-    if name not in BACKBONES:
-        raise ValueError(
-            f"image_backbone: name must be one of {', '.join(BACKBONES)}, got {name!r}"
-        )
+    check_choice("image_backbone", among=tuple(BACKBONES), name=name)
     recipe = BACKBONES[name]
-    network = recipe.build()
-    backbone = ImageBackbone(
-        name, network, feature_dim=recipe.feature_dim, transform=recipe.transform, frozen=frozen
-    )
-    if weights is not None:
-        backbone.load(weights)
+    backbone = ImageBackbone(name, recipe, frozen=frozen)
+    if weights is None:
+        return backbone
+    if weights != "library":
+        state = read_weights(weights)
+    elif recipe.library is None:
+        raise ValueError(f"image_backbone: {name} has no library weights")
+    else:
+        state = recipe.library()
+    backbone.loaded = load_weights(backbone.network, state, source=f"{name} from {weights}")
     return backbone
 
 
@@ -146,32 +179,15 @@ def small_cnn() -> nn.Sequential:
     untrained features are nearly the same for all pictures, the hardest triplets then collapse what
     is left of the difference, and nothing is ever learnt; batch norm takes out what all share.
     """
-
-    def block(channels_in: int, channels: int, stride: int) -> list[nn.Module]:
-        return [
+    layers: list[nn.Module] = []
+    for channels_in, channels, stride in ((3, 32, 2), (32, 64, 2), (64, 128, 2), (128, 128, 1)):
+        layers += [
             nn.Conv2d(channels_in, channels, 3, stride=stride, padding=1, bias=False),
             nn.BatchNorm2d(channels),
             nn.ReLU(inplace=True),
         ]
-
-    return nn.Sequential(
-        *block(3, 32, 2),
-        *block(32, 64, 2),
-        *block(64, 128, 2),
-        *block(128, 128, 1),
-        nn.AdaptiveAvgPool2d(4),
-        nn.Flatten(),
-        nn.Linear(128 * 16, 256),
-        nn.BatchNorm1d(256),
-    )
-
-
-def _library_weights(name: str) -> Mapping[str, Tensor]:
-    library = BACKBONES[name].library
-    if library is None:
-        having = ", ".join(other for other in BACKBONES if BACKBONES[other].library)
-        raise ValueError(f"{name} has no library weights, only {having} have")
-    return library()
+    layers += [nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(128 * 16, 256)]
+    return nn.Sequential(*layers, nn.BatchNorm1d(256))
 
 
 def _torchvision(architecture: str) -> nn.Module:
@@ -186,11 +202,11 @@ def _torchvision(architecture: str) -> nn.Module:
     return module
 
 
-def _torchvision_weights(architecture: str) -> Mapping[str, Tensor]:
+def _torchvision_weights(architecture: str) -> dict[str, Tensor]:
     from torchvision.models import get_model_weights
 
     weights: Any = get_model_weights(architecture).IMAGENET1K_V1
-    state: Mapping[str, Tensor] = weights.get_state_dict(progress=True, check_hash=True)
+    state: dict[str, Tensor] = weights.get_state_dict(progress=True, check_hash=True)
     return state
 
 
@@ -203,27 +219,12 @@ def _mobilenet_v1(pad_type: str, *, pretrained: bool = False) -> nn.Module:
     return network
 
 
-def _mobilenet_v1_weights() -> Mapping[str, Tensor]:
+def _mobilenet_v1_weights() -> dict[str, Tensor]:
     return _mobilenet_v1("", pretrained=True).state_dict()
 
 
-def _identity_statistics(network: nn.Module) -> bool:
-    """Whether there is batch norm, and all of its running statistics are mean 0 and variance 1."""
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    means = [norm.get_buffer("running_mean") for norm in norms]
-    variances = [norm.get_buffer("running_var") for norm in norms]
-    return bool(norms) and not torch.cat(means).any() and bool((torch.cat(variances) == 1).all())
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a backbone is built, where its library weights are, and what goes in and comes out."""
-
-    feature_dim: int
-    transform: ImageTransform
-    build: Callable[[], nn.Module]
-    library: Callable[[], Mapping[str, Tensor]] | None
-
+_IMAGENET = ImageTransform(224, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+_SYMMETRIC = ImageTransform(224, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))  # [-1, 1]
 
 # VGG: fc7 after its ReLU. ResNet, MobileNet: the global average pool. MobileNetV1 was published in
 # TensorFlow, which pads "same"; timm trained weights of its own with symmetric padding. Each fits

@@ -4,14 +4,12 @@ Videos come as (batch, frames, height, width, channels), scaled. Every activatio
 the paper asks of all trained networks, and none works in place.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kit.encoders import NEGATIVE_SLOPE
+from kit.encoders import NEGATIVE_SLOPE, check_input
 
 
 class R2Plus1D18(nn.Module):
@@ -54,12 +52,7 @@ class R2Plus1D18(nn.Module):
             ValueError: another shape, or videos that are not of a float type.
 
         """
-        fits = videos.shape[4:] == (self.channels,) and 0 not in videos.shape
-        if not fits or not videos.is_floating_point():
-            raise ValueError(
-                "R2Plus1D18: expected videos (batch, frames, height, width, "
-                f"{self.channels}) float, got {tuple(videos.shape)} {videos.dtype}"
-            )
+        check_input(self, videos, "batch", "frames", "height", "width", self.channels)
         # Channels first in memory too: convolutions choose slower ways for other layouts.
         x = videos.movedim(-1, 1).contiguous()
         for stage in ("stem", "layer1", "layer2", "layer3", "layer4", "avgpool"):
@@ -119,11 +112,7 @@ class SmallVideo(nn.Module):
             ValueError: clips of another shape, or not of a float type.
 
         """
-        if videos.shape[1:] != self.shape or not videos.is_floating_point():
-            raise ValueError(
-                f"SmallVideo: expected clips of {self.shape} float, "
-                f"got {tuple(videos.shape[1:])} {videos.dtype}"
-            )
+        check_input(self, videos, "batch", *self.shape)
         batch, frames = videos.shape[:2]
         x = F.avg_pool2d(videos.movedim(-1, 2).flatten(0, 1), 2)
         for place, time in zip(self.places, self.times, strict=True):

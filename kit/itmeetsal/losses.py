@@ -16,28 +16,20 @@ Pair j is (z_j^i, z_j^t, y_j). Gradients flow through both factors of every prod
 normalisations: nothing is detached here. Who moves by a loss is decided in `method`.
 """
 
-from __future__ import annotations
-
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from kit.checks import (
-    check_choice,
-    check_labels,
-    check_matrices,
-    check_number,
-    full_precision,
-)
+from kit import checks
 from kit.information import entropy, kl_divergence
 
 KLTarget = Literal["row", "softmax"]
 IntraPositives = Literal["include_self", "exclude_self"]
 
 
-@full_precision
+@checks.full_precision
 def project(features: Tensor, onto: Tensor) -> Tensor:
     """Equation 1: each row projected on the direction of its partner, <z, zbar'> zbar'.
 
@@ -58,12 +50,12 @@ def project(features: Tensor, onto: Tensor) -> Tensor:
     tensor([[2., 0.]])
 
     """
-    check_matrices("project", features=features, onto=onto)
+    checks.check_matrices("project", features=features, onto=onto)
     direction = F.normalize(onto)
     return (features * direction).sum(1, keepdim=True) * direction
 
 
-@full_precision
+@checks.full_precision
 def projection_lengths(features: Tensor, onto: Tensor) -> Tensor:
     """Equations 2 and 3: A[j, k] = <z_j, zbar'_k>, how long each row is along each row of `onto`.
 
@@ -86,11 +78,11 @@ def projection_lengths(features: Tensor, onto: Tensor) -> Tensor:
             [0., 1.]])
 
     """
-    check_matrices("projection_lengths", features=features, onto=onto)
+    checks.check_matrices("projection_lengths", features=features, onto=onto)
     return features @ F.normalize(onto).T
 
 
-@full_precision
+@checks.full_precision
 def modality_entropy_loss(image_logits: Tensor, text_logits: Tensor) -> Tensor:
     """Equation 4, L_s: minus the discriminator's entropy. The encoders move by it.
 
@@ -117,7 +109,7 @@ def modality_entropy_loss(image_logits: Tensor, text_logits: Tensor) -> Tensor:
     return -entropy(image_logits).mean() - entropy(text_logits).mean()
 
 
-@full_precision
+@checks.full_precision
 def modality_classification_loss(image_logits: Tensor, text_logits: Tensor) -> Tensor:
     """Equation 5, L_c: cross-entropy of images (class 0) against texts. D moves by it.
 
@@ -143,7 +135,7 @@ def modality_classification_loss(image_logits: Tensor, text_logits: Tensor) -> T
     return F.cross_entropy(image_logits, images) + F.cross_entropy(text_logits, images + 1)
 
 
-@full_precision
+@checks.full_precision
 def projection_kl_loss(
     image_features: Tensor,
     text_features: Tensor,
@@ -183,21 +175,19 @@ def projection_kl_loss(
     """
     name = "projection_kl_loss"
     _check_pairs(name, image_features, text_features, labels)
-    check_choice(name, among=("row", "softmax"), kl_target=kl_target)
-    check_number(name, at_least=0, eps=eps)
+    checks.check_choice(name, among=get_args(KLTarget), kl_target=kl_target)
+    checks.check_number(name, at_least=0, eps=eps)
     if kl_target == "row" and eps == 0:
         raise ValueError(f"{name}: kl_target 'row' needs eps above 0: Q is 0 at other labels")
-    same = _same_label(labels).to(image_features.dtype)
+    same = (labels[:, None] == labels).to(image_features.dtype)
     log_q = F.log_softmax(same, dim=1) if kl_target == "softmax" else F.normalize(same, p=1).log()
     image_to_text = F.log_softmax(projection_lengths(image_features, text_features), dim=1)
     text_to_image = F.log_softmax(projection_lengths(text_features, image_features), dim=1)
-    return (
-        kl_divergence(image_to_text, log_q, eps=eps).mean()
-        + kl_divergence(text_to_image, log_q, eps=eps).mean()
-    )
+    loss = kl_divergence(image_to_text, log_q, eps=eps).mean()
+    return loss + kl_divergence(text_to_image, log_q, eps=eps).mean()
 
 
-@full_precision
+@checks.full_precision
 def projected_class_logits(
     image_features: Tensor, text_features: Tensor, weight: Tensor
 ) -> tuple[Tensor, Tensor]:
@@ -223,24 +213,19 @@ def projected_class_logits(
 
     """
     name = "projected_class_logits"
-    check_matrices(name, image_features=image_features, text_features=text_features)
-    check_matrices(name, weight=weight)
-    if len(weight) != image_features.shape[1]:
-        raise ValueError(
-            f"{name}: weight {tuple(weight.shape)} must have one row for each of the "
-            f"{image_features.shape[1]} columns of image_features"
-        )
+    checks.check_matrices(name, image_features=image_features, text_features=text_features)
+    checks.check_matrices(name, weight=weight)
+    dim = image_features.shape[1]
+    if len(weight) != dim:
+        raise ValueError(f"{name}: weight must be ({dim}, classes), got {tuple(weight.shape)}")
     image_direction, text_direction = F.normalize(image_features), F.normalize(text_features)
     classes = F.normalize(weight, dim=0)
     image_length = (image_features * text_direction).sum(1, keepdim=True)
     text_length = (text_features * image_direction).sum(1, keepdim=True)
-    return (
-        image_length * (text_direction @ classes),
-        text_length * (image_direction @ classes),
-    )
+    return image_length * (text_direction @ classes), text_length * (image_direction @ classes)
 
 
-@full_precision
+@checks.full_precision
 def instance_classification_loss(
     image_to_text_logits: Tensor, text_to_image_logits: Tensor, labels: Tensor
 ) -> Tensor:
@@ -266,18 +251,17 @@ def instance_classification_loss(
 
     """
     name = "instance_classification_loss"
-    check_matrices(
+    checks.check_matrices(
         name, image_to_text_logits=image_to_text_logits, text_to_image_logits=text_to_image_logits
     )
     rows, classes = image_to_text_logits.shape
-    check_labels(name, labels, rows=rows, classes=classes)
+    checks.check_labels(name, labels, rows=rows, classes=classes)
     labels = labels.long()
-    return F.cross_entropy(image_to_text_logits, labels) + F.cross_entropy(
-        text_to_image_logits, labels
-    )
+    image_to_text = F.cross_entropy(image_to_text_logits, labels)
+    return image_to_text + F.cross_entropy(text_to_image_logits, labels)
 
 
-@full_precision
+@checks.full_precision
 def imbalance_kl_loss(
     image_to_text_logits: Tensor,
     text_to_image_logits: Tensor,
@@ -307,18 +291,18 @@ def imbalance_kl_loss(
 
     """
     name = "imbalance_kl_loss"
-    check_matrices(
+    checks.check_matrices(
         name, image_to_text_logits=image_to_text_logits, text_to_image_logits=text_to_image_logits
     )
-    check_number(name, temperature=temperature)
-    check_number(name, at_least=0, eps=eps)
+    checks.check_number(name, temperature=temperature)
+    checks.check_number(name, at_least=0, eps=eps)
     log_p = F.log_softmax(image_to_text_logits / temperature, dim=1)
     log_q = F.log_softmax(text_to_image_logits / temperature, dim=1)
     both = kl_divergence(log_p, log_q, eps=eps) + kl_divergence(log_q, log_p, eps=eps)
     return temperature**2 * both.mean()
 
 
-@full_precision
+@checks.full_precision
 def inter_triplet_loss(
     image_features: Tensor, text_features: Tensor, labels: Tensor, *, margin: float = 0.5
 ) -> Tensor:
@@ -350,15 +334,14 @@ def inter_triplet_loss(
     """
     name = "inter_triplet_loss"
     _check_pairs(name, image_features, text_features, labels)
-    check_number(name, at_least=0, margin=margin)
+    checks.check_number(name, at_least=0, margin=margin)
     similarity = F.normalize(image_features) @ F.normalize(text_features).T
-    same = _same_label(labels)
-    return _hardest_hinge(similarity, same, ~same, margin) + _hardest_hinge(
-        similarity.T, same, ~same, margin
-    )
+    same = labels[:, None] == labels
+    image_to_text = _hardest_hinge(similarity, same, ~same, margin)
+    return image_to_text + _hardest_hinge(similarity.T, same, ~same, margin)
 
 
-@full_precision
+@checks.full_precision
 def intra_triplet_loss(
     image_features: Tensor,
     text_features: Tensor,
@@ -392,18 +375,17 @@ def intra_triplet_loss(
     """
     name = "intra_triplet_loss"
     _check_pairs(name, image_features, text_features, labels)
-    check_number(name, at_least=0, margin=margin)
-    check_choice(name, among=("include_self", "exclude_self"), positives=positives)
-    same = positive = _same_label(labels)
+    checks.check_number(name, at_least=0, margin=margin)
+    checks.check_choice(name, among=get_args(IntraPositives), positives=positives)
+    same = positive = labels[:, None] == labels
     if positives == "exclude_self":
         positive = same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
     image, text = F.normalize(image_features), F.normalize(text_features)
-    return _hardest_hinge(image @ image.T, positive, ~same, margin) + _hardest_hinge(
-        text @ text.T, positive, ~same, margin
-    )
+    within_images = _hardest_hinge(image @ image.T, positive, ~same, margin)
+    return within_images + _hardest_hinge(text @ text.T, positive, ~same, margin)
 
 
-@full_precision
+@checks.full_precision
 def bidirectional_triplet_loss(
     image_features: Tensor,
     text_features: Tensor,
@@ -434,8 +416,8 @@ def bidirectional_triplet_loss(
     """
     name = "bidirectional_triplet_loss"
     _check_pairs(name, image_features, text_features, labels)
-    check_number(name, at_least=0, margin=margin)
-    check_choice(name, among=("include_self", "exclude_self"), intra_positives=intra_positives)
+    checks.check_number(name, at_least=0, margin=margin)
+    checks.check_choice(name, among=get_args(IntraPositives), intra_positives=intra_positives)
     inter = inter_triplet_loss(image_features, text_features, labels, margin=margin)
     intra = intra_triplet_loss(
         image_features, text_features, labels, margin=margin, positives=intra_positives
@@ -452,19 +434,14 @@ def _hardest_hinge(similarity: Tensor, positive: Tensor, negative: Tensor, margi
     return F.relu(margin - hardest_positive + hardest_negative).mean()
 
 
-def _same_label(labels: Tensor) -> Tensor:
-    return labels[:, None] == labels[None, :]
-
-
 def _check_pairs(name: str, image_features: Tensor, text_features: Tensor, labels: Tensor) -> None:
-    check_matrices(name, image_features=image_features, text_features=text_features)
-    check_labels(name, labels, rows=len(image_features))
+    checks.check_matrices(name, image_features=image_features, text_features=text_features)
+    checks.check_labels(name, labels, rows=len(image_features))
 
 
 def _check_modality_logits(name: str, image_logits: Tensor, text_logits: Tensor) -> None:
-    check_matrices(name, image_logits=image_logits, text_logits=text_logits)
+    checks.check_matrices(name, image_logits=image_logits, text_logits=text_logits)
     if image_logits.shape[1] != 2:
         raise ValueError(
-            f"{name}: image_logits and text_logits must be of shape (batch, 2), got "
-            f"{tuple(image_logits.shape)}"
+            f"{name}: image_logits must be (batch, 2), got {tuple(image_logits.shape)}"
         )

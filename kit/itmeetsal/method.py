@@ -14,7 +14,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
@@ -22,17 +22,7 @@ from torch.optim import Adam, Optimizer
 from kit.checks import check_choice, check_number, check_whole
 from kit.data.pairs import PairBatch
 from kit.information import entropy
-from kit.itmeetsal.losses import (
-    IntraPositives,
-    KLTarget,
-    bidirectional_triplet_loss,
-    imbalance_kl_loss,
-    instance_classification_loss,
-    modality_classification_loss,
-    modality_entropy_loss,
-    projected_class_logits,
-    projection_kl_loss,
-)
+from kit.itmeetsal import losses
 from kit.itmeetsal.networks import LabelClassifier, modality_discriminator, reverse_gradient
 from kit.retrieval.towers import SharedFeatures, Towers, TowersConfig, mean_cosine
 from kit.training import Method, Turn, scale_learning_rates
@@ -58,25 +48,24 @@ class ITMeetsALConfig(TowersConfig):
     kl_weight: float = 1.0  # L_kl, Equation 9
     entropy_weight: float = 1.0  # L_s, Equation 4; with "separate" the reversed L_d as well
     adversary: AdversaryName = "unified"  # Figure 4; "separate": Figure 7; "none": no discriminator
-    kl_target: KLTarget = "row"  # Q of Equation 8; "softmax": as printed
+    kl_target: losses.KLTarget = "row"  # Q of Equation 8; "softmax": as printed
     temperature: float = 4.0  # tau of Equation 11 (5.1, Table 5)
     margin: float = 0.5  # m of Equations 12-13 (5.1)
-    intra_positives: IntraPositives = "include_self"  # of Equation 13
+    intra_positives: losses.IntraPositives = "include_self"  # of Equation 13
     discriminator_every: int = 5  # k: generator steps for each discriminator step (5.1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         name = type(self).__name__
-        weights = {f.name: getattr(self, f.name) for f in fields(self) if "weight" in f.name}
-        del weights["weight_decay"]
+        terms = [f.name for f in fields(self) if f.name.endswith("_weight")]
+        weights = {term: getattr(self, term) for term in terms}
         check_number(name, at_least=0, margin=self.margin, **weights)
         check_number(name, temperature=self.temperature)
         check_whole(name, at_least=1, discriminator_every=self.discriminator_every)
-        check_choice(name, among=("unified", "separate", "none"), adversary=self.adversary)
-        check_choice(name, among=("row", "softmax"), kl_target=self.kl_target)
-        check_choice(
-            name, among=("include_self", "exclude_self"), intra_positives=self.intra_positives
-        )
+        check_choice(name, among=get_args(AdversaryName), adversary=self.adversary)
+        check_choice(name, among=get_args(losses.KLTarget), kl_target=self.kl_target)
+        positives = get_args(losses.IntraPositives)
+        check_choice(name, among=positives, intra_positives=self.intra_positives)
         if not any(weights.values()):
             raise ValueError(f"{name}: every term has weight 0: nothing would be trained")
         if self.adversary != "none" and self.entropy_weight == 0:
@@ -120,10 +109,7 @@ def literal() -> ITMeetsALConfig:
     return replace(paper(), kl_target="softmax")
 
 
-PRESETS = {
-    preset.__name__: preset
-    for preset in (paper, baseline1, baseline2, baseline3, separate, literal)
-}
+PRESETS = {f.__name__: f for f in (paper, baseline1, baseline2, baseline3, separate, literal)}
 
 
 class Adversary(NamedTuple):
@@ -179,12 +165,9 @@ class ITMeetsAL(Method[SharedFeatures, PairBatch]):
         generator = Turn("generator", self.optimizers["generator"], self.generator_terms)
         if self.adversary is None:
             return (generator,)
-        return generator, Turn(
-            "discriminator",
-            self.optimizers["discriminator"],
-            partial(discriminator_terms, self.adversary.classifier),
-            every=self.config.discriminator_every,
-        )
+        terms = partial(discriminator_terms, self.adversary.classifier)
+        optimizer, every = self.optimizers["discriminator"], self.config.discriminator_every
+        return generator, Turn("discriminator", optimizer, terms, every)
 
     def generator_terms(self, z: SharedFeatures, batch: PairBatch) -> dict[str, Tensor]:
         """Lines 7-14: what the encoders and theta_P descend, weighted."""
@@ -192,28 +175,27 @@ class ITMeetsAL(Method[SharedFeatures, PairBatch]):
         terms: dict[str, Tensor] = {}
         if c.classification_weight or c.imbalance_weight:
             weight: Any = self.networks["classifier"].weight
-            logits = projected_class_logits(z.image, z.text, weight)
+            logits = losses.projected_class_logits(z.image, z.text, weight)
             if c.classification_weight:
-                loss = instance_classification_loss(*logits, labels)
+                loss = losses.instance_classification_loss(*logits, labels)
                 terms["classification"] = c.classification_weight * loss
             if c.imbalance_weight:
-                loss = imbalance_kl_loss(*logits, temperature=c.temperature)
+                loss = losses.imbalance_kl_loss(*logits, temperature=c.temperature)
                 terms["imbalance"] = c.imbalance_weight * loss
         if c.triplet_weight:
-            loss = bidirectional_triplet_loss(
+            loss = losses.bidirectional_triplet_loss(
                 *z, labels, margin=c.margin, intra_positives=c.intra_positives
             )
             terms["triplet"] = c.triplet_weight * loss
         if c.kl_weight:
-            loss = projection_kl_loss(*z, labels, kl_target=c.kl_target)
-            terms["kl"] = c.kl_weight * loss
+            terms["kl"] = c.kl_weight * losses.projection_kl_loss(*z, labels, kl_target=c.kl_target)
         if self.adversary is not None:
             predictor, classifier = self.adversary
-            loss = modality_entropy_loss(predictor(z.image), predictor(z.text))
+            loss = losses.modality_entropy_loss(predictor(z.image), predictor(z.text))
             terms["entropy"] = c.entropy_weight * loss
             if c.adversary == "separate":
                 # L_d reversed: the encoders climb what the classifier's own turn descends.
-                loss = modality_classification_loss(
+                loss = losses.modality_classification_loss(
                     classifier(reverse_gradient(z.image)), classifier(reverse_gradient(z.text))
                 )
                 terms["reversed_modality"] = c.entropy_weight * loss
@@ -238,14 +220,13 @@ class ITMeetsAL(Method[SharedFeatures, PairBatch]):
     def alarms(self, means: Mapping[str, float]) -> tuple[str, ...]:
         """What an epoch's means warn of, in words."""
         messages = []
-        triplet = means.get("triplet", 0.0)
+        triplet, cosine = means.get("triplet", math.inf), means.get("mean_cosine", 0.0)
         collapsed = 4 * self.config.margin * self.config.triplet_weight
-        if "triplet" in means and abs(triplet - collapsed) < 0.01 * collapsed:
+        if abs(triplet - collapsed) < 0.01 * collapsed:
             messages.append(
                 f"the triplet loss sits at four margins ({triplet:.3f}): positives and hardest "
                 "negatives are equally near, the features have collapsed"
             )
-        cosine = means.get("mean_cosine", 0.0)
         if cosine > 0.95:
             messages.append(
                 f"the features collapse: two different ones have a mean cosine of {cosine:.3f}"
@@ -271,4 +252,4 @@ def discriminator_terms(
 ) -> dict[str, Tensor]:
     """Lines 16-17: theta_P, theta_E1, theta_E2 are fixed, so the features are detached."""
     image_logits, text_logits = classifier(z.image.detach()), classifier(z.text.detach())
-    return {"modality": modality_classification_loss(image_logits, text_logits)}
+    return {"modality": losses.modality_classification_loss(image_logits, text_logits)}

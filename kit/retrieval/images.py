@@ -1,36 +1,50 @@
-"""How images enter a run: a backbone trained along, a frozen one, or features from a file."""
+"""How images enter a run: a backbone trained along, a frozen one, or features from a file.
+
+A frozen backbone gives the same feature for a picture in every epoch, so each goes through it once.
+The augmentation remains: there is a row for the picture and one for its mirror image, and training
+draws one.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import sys
+import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from kit.checks import check_unique, first_few
 from kit.data.epochs import EpochLoader, blocks
 from kit.data.images import TransformedImages, open_picture
 from kit.data.pairs import CaptionedImages, Corpus
 from kit.encoders.image import ImageBackbone, image_backbone
-from kit.files import file_hash
-from kit.retrieval.features import FeatureFile, ImageFeatures, compute_features, read_features
+from kit.files import atomic, file_hash
 from kit.training import device_of, evaluating
+
+PICTURES = 64  # go through a backbone at a time
 
 
 @dataclass(frozen=True)
 class ImageInput:
-    """What is asked for.
+    """What is wanted of the images.
 
     Args:
         backbone: a name in `kit.encoders.image.BACKBONES`.
         weights: None (from scratch), ``"library"``, or a weights file.
         frozen: the backbone is run once over every image, and its features are kept in `cache`.
-        features: an ``.npz`` file of features instead of any backbone (see `read_features`).
+        features: an ``.npz`` file of features instead of any backbone (see `FeatureFile`).
         cache: folder for the features of a frozen backbone; inside the run folder if not given.
 
     Raises:
@@ -47,14 +61,9 @@ class ImageInput:
 
     def __post_init__(self) -> None:
         if self.features is not None and (self.weights is not None or self.frozen):
-            raise ValueError(
-                "ImageInput: features from a file need no weights and no frozen backbone, got "
-                f"features={self.features!r}, weights={self.weights!r}, frozen={self.frozen}"
-            )
+            raise ValueError(f"ImageInput: features from a file take no weights, got {self}")
         if self.frozen and self.weights is None:
-            raise ValueError(
-                f"ImageInput: a frozen {self.backbone} needs weights; from scratch it knows nothing"
-            )
+            raise ValueError(f"ImageInput: a frozen {self.backbone} needs weights, got none")
 
     def facts(self, corpus: Corpus) -> dict[str, Any]:
         """What of the images decides a result: names and contents, not paths."""
@@ -69,116 +78,265 @@ class ImageInput:
             "pixels": hashlib.sha256(pixels.encode()).hexdigest()[:16],
         }
 
+    def kept(self) -> ImageInput:
+        """How a run folder keeps it: nothing but a file of features is needed beside the folder.
 
-@dataclass(frozen=True)
-class ImageBlueprint:
-    """How the image side of a run is built again, from its folder alone; plain JSON.
-
-    Args:
-        feature_dim: width of the features behind what is trained along.
-        backbone: a name in `kit.encoders.image.BACKBONES`; None where features came from a file.
-        frozen: whether the backbone was frozen, so that its weights are kept apart.
-        batch_norm_folded: whether its batch norm stays as it came (see `ImageBackbone`).
-        features: the file that features came from. It is read if a split is to be encoded.
-
-    """
-
-    feature_dim: int
-    backbone: str | None = None
-    frozen: bool = False
-    batch_norm_folded: bool = False
-    features: str | None = None
+        A frozen backbone's weights lie in the folder; those of one that was trained along are among
+        the run's networks.
+        """
+        weights = "backbone.safetensors" if self.frozen else None
+        features = None if self.features is None else str(Path(self.features).resolve())
+        return replace(self, weights=weights, features=features, cache=None)
 
 
 @dataclass(frozen=True, eq=False)
+class ImageFeatures:
+    """Features in place of pixels for `TrainingPairs`: row i belongs to image i of the split.
+
+    Args:
+        views: (1 or 2, images, dim) float32, or float16, which is kept so and raised batch by
+            batch: the plain pictures' features and those of the mirrored ones. Without the second
+            view, a mirrored picture is answered with the plain one's features.
+        rows: (images,) int64, for each image its row, where `views` is of other images too.
+
+    Raises:
+        ValueError: another shape or type, values that are not finite.
+
+    """
+
+    views: Tensor
+    rows: Tensor | None = None
+    in_memory: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        shape, dtype = tuple(self.views.shape), self.views.dtype
+        fits = len(shape) == 3 and 0 not in shape and shape[0] <= 2
+        if not fits or dtype not in (torch.float32, torch.float16):
+            raise ValueError(
+                "ImageFeatures: expected (1 or 2 views, images, dim) float32 or float16, "
+                f"got {shape} {dtype}"
+            )
+        rows = torch.arange(shape[1]) if self.rows is None else self.rows
+        finite = [self.views[:, part].isfinite().all(2).all(0) for part in rows.split(2048)]
+        bad = (~torch.cat(finite)).nonzero().flatten().tolist()
+        if bad:
+            raise ValueError(
+                f"ImageFeatures: features of {len(bad)} images are not finite: {first_few(bad)}"
+            )
+
+    @property
+    def mirrors(self) -> bool:
+        """Whether the mirrored pictures have features of their own."""
+        return len(self.views) == 2
+
+    def __call__(
+        self, rows: Sequence[int] | NDArray[np.int64], flipped: NDArray[np.bool_] | None = None
+    ) -> Tensor:
+        """Features (rows, dim) float32 of images, of their mirrored view where `flipped`."""
+        index = torch.as_tensor(rows)
+        if self.rows is not None:
+            index = self.rows[index]
+        if flipped is not None and self.mirrors:
+            index = index + self.views.shape[1] * torch.from_numpy(flipped)
+        return self.views.flatten(0, 1).index_select(0, index).float()
+
+
+def compute_features(
+    split: CaptionedImages,
+    backbone: ImageBackbone,
+    *,
+    cache: str | Path | None,
+    device: str = "cpu",
+    workers: int = 0,
+) -> ImageFeatures:
+    """The views of every picture of a split through a backbone in eval mode, or from the cache.
+
+    Each picture is opened once for both views, and not mirrored where the split must not be.
+    The cached file's name holds a hash of all that the features depend on: the backbone's name and
+    weights, image size and normalisation, the image names in their order, and the pixels
+    (`CaptionedImages.content_hash`). A stale cache can therefore never be used.
+
+    Args:
+        split: whose pictures.
+        backbone: left on the device and in the mode it came in.
+        cache: a folder, made if needed; the file is a safetensors file with `views`. None keeps
+            nothing.
+        device: where to compute, such as ``"cuda"``. The result is on the CPU.
+        workers: processes that open pictures.
+
+    Raises:
+        ValueError: a picture that cannot be opened, features that are not finite, a damaged cache
+            file.
+
+    """
+    if cache is None:
+        return _through(split, backbone, device, workers)
+    path = Path(cache) / f"{split.name}_{backbone.name}_{_hash(split, backbone)}.safetensors"
+    if not path.is_file():
+        features = _through(split, backbone, device, workers)
+        with atomic(path) as part:
+            save_file({"views": features.views}, part)
+        return features
+    try:
+        return ImageFeatures(load_file(path)["views"])
+    except (SafetensorError, KeyError) as error:
+        raise ValueError(f"compute_features: {path} is damaged, delete it: {error}") from error
+
+
+def _hash(split: CaptionedImages, backbone: ImageBackbone) -> str:
+    """What tells apart all that the features depend on."""
+    views, names = 1 + split.mirrored, list(split.image_names)
+    facts = (backbone.name, astuple(backbone.transform), views, names, split.content_hash())
+    digest = hashlib.sha256(repr(facts).encode())
+    for key, tensor in backbone.network.state_dict().items():
+        digest.update(repr((key, tensor.dtype, tuple(tensor.shape))).encode())
+        digest.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()[:32]
+
+
+def _through(
+    split: CaptionedImages, backbone: ImageBackbone, device: str, workers: int
+) -> ImageFeatures:
+    """All pictures of a split through a backbone, each opened once."""
+    from tqdm import tqdm
+
+    images, home = len(split.image_names), device_of(backbone)
+    views = torch.empty(1 + split.mirrored, images, backbone.feature_dim)
+    keys = blocks(images, PICTURES)
+    opened = TransformedImages(split.open_image, backbone.transform)
+    loader = EpochLoader(opened, workers=workers, pin=torch.device(device).type == "cuda")
+    batches, name = loader.epoch(keys), f"{backbone.name}, {split.name}"
+    # No bar for what is done in two seconds; a notebook shows stderr as if something were wrong.
+    shown = tqdm(batches, name, len(keys), unit="batch", delay=2, file=sys.stdout)
+    try:
+        with evaluating(backbone.to(device)):
+            for rows, batch in zip(keys, shown, strict=True):
+                pixels = batch.to(device, non_blocking=True)
+                for view, seen in zip(views, (pixels, pixels.flip(-1)), strict=False):
+                    view[rows.start : rows.stop] = backbone(seen).float().cpu()
+    finally:
+        backbone.to(home)
+    return ImageFeatures(views)
+
+
+class FeatureFile:
+    """Features that somebody computed: one view of each image, read once for all splits.
+
+    Args:
+        path: an ``.npz`` file with the arrays `files`, n unique image names, and `feat`, (n, dim)
+            float of any precision.
+
+    Attributes:
+        features: (n, dim) float32, or float16 as it is in the file.
+        row: the row of each image name.
+
+    Raises:
+        ValueError: no such file or no ``.npz``; an array missing or of the wrong shape or type; a
+            name twice.
+
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        try:
+            with self.path.open("rb") as file:
+                arrays = np.load(file, allow_pickle=False)
+                files, feat = arrays["files"], arrays["feat"]
+        except (OSError, EOFError, ValueError, LookupError, zipfile.BadZipFile) as error:
+            raise ValueError(
+                f"FeatureFile: {path}: expected an .npz file with files and feat, got {error}"
+            ) from error
+        named = files.ndim == 1 and files.dtype.kind in "US"
+        if not named or feat.ndim != 2 or len(feat) != len(files) or feat.dtype.kind != "f":
+            raise ValueError(
+                f"FeatureFile: {path}: expected n names in files and (n, dim) float in feat, got "
+                f"{files.shape} {files.dtype} and {feat.shape} {feat.dtype}"
+            )
+        names = files.astype(str).tolist()
+        check_unique(f"FeatureFile: {path}", files=names)
+        self.row = {name: index for index, name in enumerate(names)}
+        precision = np.float16 if feat.dtype.itemsize == 2 else np.float32
+        self.features = torch.from_numpy(feat.astype(precision, copy=False))
+
+    def of(self, image_names: Sequence[str]) -> ImageFeatures:
+        """The features of a split's images, in their order, without another copy.
+
+        Raises:
+            ValueError: names without features, counted; values that are not finite.
+
+        """
+        unknown = [name for name in image_names if name not in self.row]
+        if unknown:
+            raise ValueError(
+                f"FeatureFile: {self.path}: {len(unknown)} of {len(image_names)} images have no "
+                f"features: {first_few(unknown)}; the file has {first_few(list(self.row), most=2)}"
+            )
+        rows = torch.tensor([self.row[name] for name in image_names])
+        return ImageFeatures(self.features[None], rows)
+
+
 class ImageSource:
     """The images of a run, opened: what is trained along, and what it takes of any split.
 
     Args:
-        blueprint: how it can be built again.
-        backbone: the image network, or None where features come from a file.
+        images: how they enter. A backbone is built at once, a file of features is read when it is
+            needed.
         cache: a folder for the features of a frozen backbone; None keeps none.
         device: where a frozen backbone computes the features of a split.
         workers: processes that open pictures outside of training.
 
+    Attributes:
+        backbone: the image network, or None where features come from a file.
+
+    Raises:
+        ValueError: what the backbone or its weights refuse.
+
     """
 
-    blueprint: ImageBlueprint
-    backbone: ImageBackbone | None
-    cache: Path | None = None
-    device: str = "cpu"
-    workers: int = 0
-    _known: WeakKeyDictionary[CaptionedImages, TransformedImages | ImageFeatures] = field(
-        default_factory=WeakKeyDictionary, init=False, repr=False
-    )
+    def __init__(
+        self, images: ImageInput, cache: Path | None, *, device: str = "cpu", workers: int = 0
+    ) -> None:
+        self.images, self.cache, self.device, self.workers = images, cache, device, workers
+        self.backbone: ImageBackbone | None = None
+        if images.features is None:
+            weights, frozen = images.weights, images.frozen
+            self.backbone = image_backbone(images.backbone, weights=weights, frozen=frozen)
+        self._known = WeakKeyDictionary[CaptionedImages, TransformedImages | ImageFeatures]()
 
-    @classmethod
-    def of(
-        cls, images: ImageInput, folder: Path, *, device: str = "cpu", workers: int = 0
-    ) -> ImageSource:
-        """What is asked for, for a new run in `folder`: weights are loaded, a file is read."""
-        if images.features is not None:
-            file = read_features(images.features)
-            path = str(Path(images.features).resolve())
-            source = cls(ImageBlueprint(file.features.shape[1], features=path), None)
-            vars(source)["file"] = file  # read already
-            return source
-        backbone = image_backbone(images.backbone, weights=images.weights, frozen=images.frozen)
-        blueprint = ImageBlueprint(
-            backbone.feature_dim, images.backbone, images.frozen, backbone.batch_norm_folded
-        )
-        cache = Path(images.cache) if images.cache else folder / "features"
-        return cls(blueprint, backbone, cache, device, workers)
-
-    @classmethod
-    def rebuilt(cls, blueprint: ImageBlueprint, folder: Path) -> ImageSource:
-        """The images of a run folder: built from scratch, then a frozen backbone's state loaded.
-
-        The state of a backbone that was trained along is loaded with the other networks'. Nothing
-        is read but `folder`, and nothing is written outside of it.
-
-        Raises:
-            ValueError: a frozen backbone without its state, or with one that does not fit it.
-
-        """
-        if blueprint.backbone is None:
-            return cls(blueprint, None)
-        backbone = image_backbone(blueprint.backbone, frozen=blueprint.frozen)
-        if blueprint.frozen:
-            backbone.load(folder / "backbone.safetensors")
-        backbone.batch_norm_folded = blueprint.batch_norm_folded
-        cache = folder / "features"
-        return cls(blueprint, backbone.train(), cache if cache.is_dir() else None)
-
-    @cached_property
+    @property
     def trained(self) -> nn.Module:
         """What is trained along: the backbone, or the identity."""
-        if self.backbone is None or self.blueprint.frozen:
+        if self.backbone is None or self.images.frozen:
             return nn.Identity()
         return self.backbone
 
     @cached_property
     def file(self) -> FeatureFile:
         """The features' file, read once for all splits."""
-        return read_features(str(self.blueprint.features))
+        return FeatureFile(str(self.images.features))
+
+    @property
+    def feature_dim(self) -> int:
+        """Width of the features behind what is trained along."""
+        return self.backbone.feature_dim if self.backbone else self.file.features.shape[1]
 
     def pictures(self, split: CaptionedImages) -> TransformedImages | ImageFeatures:
         """What the trained networks take of a split: pixels, or features, found or computed once.
 
         They are remembered as long as the split is there.
         """
-        if split not in self._known:
-            self._known[split] = self._opened(split)
-        return self._known[split]
-
-    def _opened(self, split: CaptionedImages) -> TransformedImages | ImageFeatures:
-        if self.backbone is None:
-            return self.file.of(split.image_names)
-        if not self.blueprint.frozen:
-            return TransformedImages(split.open_image, self.backbone.transform)
-        return compute_features(
-            split, self.backbone, cache=self.cache, device=self.device, workers=self.workers
-        )
+        found, backbone = self._known.get(split), self.backbone
+        if found is None:
+            if backbone is None:
+                found = self.file.of(split.image_names)
+            elif self.images.frozen:
+                found = compute_features(
+                    split, backbone, cache=self.cache, device=self.device, workers=self.workers
+                )
+            else:
+                found = TransformedImages(split.open_image, backbone.transform)
+            self._known[split] = found
+        return found
 
     def batches(self, split: CaptionedImages) -> Iterator[Tensor]:
         """The plain views of a split's images in order, (up to 256, ...) float32 at a time."""
@@ -188,13 +346,13 @@ class ImageSource:
         return EpochLoader(pictures, workers=self.workers).epoch(keys)
 
     def of_pictures(self, pictures: Sequence[Path | str | Image.Image]) -> Iterator[Tensor]:
-        """What the trained networks take of any pictures, opened 64 at a time.
+        """What the trained networks take of any pictures, opened `PICTURES` at a time.
 
         Args:
             pictures: paths, or opened pictures.
 
         Yields:
-            (up to 64, ...) float32 pixels, or features on the CPU.
+            (up to `PICTURES`, ...) float32 pixels, or features on the CPU.
 
         Raises:
             ValueError: no pictures; one path where several are expected; a file that is missing or
@@ -203,24 +361,22 @@ class ImageSource:
         """
         if isinstance(pictures, str | Path | Image.Image) or len(pictures) == 0:
             raise ValueError(
-                f"encode_images: expected a list of at least one picture, got {pictures!r}"
+                f"encode_images: expected a list of one picture or more, got {pictures!r}"
             )
         if self.backbone is None:
             raise ValueError(
-                f"encode_images: this run was trained on features from {self.blueprint.features}; "
-                "it has no backbone to see pictures with, use encode_features"
+                "encode_images: expected a run with a backbone, this one was trained on features "
+                f"from {self.images.features}; use encode_features"
             )
-        device = device_of(self.backbone)
-        opened = TransformedImages(lambda row: _opened(pictures[row]), self.backbone.transform)
-        for rows in blocks(len(pictures), 64):
-            pixels = opened(rows)
-            if self.blueprint.frozen:
+
+        def opened(row: int) -> Image.Image:
+            one = pictures[row]
+            return one if isinstance(one, Image.Image) else open_picture(one)
+
+        seen = TransformedImages(opened, self.backbone.transform)
+        for rows in blocks(len(pictures), PICTURES):
+            batch = seen(rows)
+            if self.images.frozen:
                 with evaluating(self.backbone):
-                    pixels = self.backbone(pixels.to(device)).cpu()
-            yield pixels
-
-
-def _opened(picture: Path | str | Image.Image) -> Image.Image:
-    if isinstance(picture, Image.Image):
-        return picture
-    return open_picture(picture, where=f"encode_images: {picture}")
+                    batch = self.backbone(batch.to(device_of(self.backbone))).cpu()
+            yield batch

@@ -5,10 +5,8 @@ for record in train(corpus, paper(), "runs/itmeetsal"):
 retriever = kit.runs.load("runs/itmeetsal")
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,19 +18,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from kit.code_version import code_version
-from kit.data.pairs import (
-    CaptionedImages,
-    Corpus,
-    PairBatch,
-    PairLoader,
-    TrainingPairs,
-    default_workers,
-)
+from kit.data import pairs
 from kit.data.vocabulary import Tokens, Vocabulary
 from kit.experiment import Experiment, carry_out
 from kit.files import atomic, read_json, write_json
 from kit.metrics.retrieval import CrossModalScores, evaluate_cross_modal
-from kit.retrieval.images import ImageBlueprint, ImageInput, ImageSource
+from kit.retrieval.images import ImageInput, ImageSource
 from kit.retrieval.towers import SharedFeatures, Towers, TowersConfig
 from kit.runs import dotted_name, read_blueprint, read_map_frames
 from kit.training import Epoch, Method, Record, check_precision, device_of, evaluating
@@ -42,7 +33,7 @@ SELECTION = "R@1 sum"  # validation R@1 of both directions together chooses the 
 
 
 def train(
-    corpus: Corpus,
+    corpus: pairs.Corpus,
     config: TowersConfig,
     out: Path | str,
     *,
@@ -90,28 +81,26 @@ def train(
 
     def build(folder: Path) -> Experiment:
         vocabulary = Vocabulary.of(corpus.train.captions, min_count=config.min_word_count)
-        opening = default_workers(corpus.train) if workers is None else workers
-        source = ImageSource.of(images, folder, device=device, workers=opening)
-        pairs = TrainingPairs(corpus.train, source.pictures(corpus.train), vocabulary, seed=seed)
+        opening = pairs.default_workers(corpus.train) if workers is None else workers
+        cache = Path(images.cache) if images.cache else folder / "features"
+        source = ImageSource(images, cache, device=device, workers=opening)
+        seen = source.pictures(corpus.train)
+        training = pairs.TrainingPairs(corpus.train, seen, vocabulary, seed=seed)
         blueprint = RetrieverBlueprint(
             method=dotted_name(type(config)),
             config=asdict(config),
-            images=source.blueprint,
+            images=images.kept(),
+            image_feature_dim=source.feature_dim,
             vocabulary=vocabulary.words,
-            classes=pairs.classes,
+            classes=training.classes,
         )
-        towers = blueprint.towers(config, source)
-        retriever = Retriever(config.method(towers), towers, vocabulary, source)
+        retriever = blueprint.build(config, source)
         retriever.method.networks.to(device)
         _keep_for_later(folder, blueprint, retriever, corpus)
+        pin = torch.device(device).type == "cuda"
         return Experiment(
             method=retriever.method,
-            loader=PairLoader(
-                pairs,
-                config.batch_size,
-                workers=opening,
-                pin=torch.device(device).type == "cuda",
-            ),
+            loader=pairs.PairLoader(training, config.batch_size, workers=opening, pin=pin),
             epochs=config.epochs,
             precision=precision,
             validate=lambda: scores_by_name(retriever.evaluate(corpus.validation)),
@@ -125,46 +114,13 @@ def train(
 
 
 @dataclass(frozen=True)
-class RetrieverBlueprint:
-    """How a run's networks are built again, before their state is loaded: plain values.
+class Retriever:
+    """Trained towers: pictures and sentences to rows of the shared space.
 
-    Args:
-        method: the dotted name of the configuration's class.
-        config: its numbers.
-        images: how images enter.
-        vocabulary: the known words.
-        classes: number of training instances.
-
+    The rows are where the networks are: on the CPU, for a run that was loaded.
     """
 
-    method: str
-    config: dict[str, Any]
-    images: ImageBlueprint
-    vocabulary: tuple[str, ...]
-    classes: int
-
-    def towers(self, config: TowersConfig, source: ImageSource) -> Towers:
-        """New towers of these sizes."""
-        return Towers(
-            config,
-            image_backbone=source.trained,
-            image_feature_dim=self.images.feature_dim,
-            vocabulary_size=len(Vocabulary(self.vocabulary)),
-            classes=self.classes,
-        )
-
-    @classmethod
-    def of_json(cls, facts: dict[str, Any]) -> RetrieverBlueprint:
-        """What was written as JSON."""
-        images, vocabulary = ImageBlueprint(**facts["images"]), tuple(facts["vocabulary"])
-        return cls(**facts | {"images": images, "vocabulary": vocabulary})
-
-
-@dataclass(frozen=True)
-class Retriever:
-    """Trained towers: pictures and sentences to rows of the shared space."""
-
-    method: Method[SharedFeatures, PairBatch]
+    method: Method[SharedFeatures, pairs.PairBatch]
     towers: Towers
     vocabulary: Vocabulary
     source: ImageSource
@@ -173,40 +129,26 @@ class Retriever:
         """Encode pictures, given as paths or opened.
 
         Returns:
-            (pictures, dim) float32 on the CPU, of any norm.
+            (pictures, dim) float32, of any norm.
 
         Raises:
             ValueError: no picture, or one that cannot be opened; the run was trained on features
                 from a file, so that none can be encoded.
 
         """
-        parts = [self._encoded(part) for part in self.source.of_pictures(pictures)]
-        return torch.cat(parts).cpu()
+        parts = [self.encode_features(part) for part in self.source.of_pictures(pictures)]
+        return torch.cat(parts)
 
     def encode_features(self, features: Tensor) -> Tensor:
         """Encode what the trained networks take: pixels, or a frozen backbone's features."""
-        return self._encoded(features).cpu()
-
-    def encode_texts(self, sentences: Sequence[str]) -> Tensor:
-        """Encode sentences: (sentences, dim) float32 on the CPU, of any norm."""
-        return self._encoded_texts(sentences).cpu()
-
-    def encode_split(self, split: CaptionedImages) -> tuple[Tensor, Tensor]:
-        """Each image of a split once, each caption once: (images, dim) and (captions, dim).
-
-        They stay on the networks' device, where they are to be compared.
-        """
-        parts = [self._encoded(batch) for batch in self.source.batches(split)]
-        return torch.cat(parts), self._encoded_texts(split.captions)
-
-    def _encoded(self, features: Tensor) -> Tensor:
         networks = self.method.networks
         device = device_of(networks)
         with evaluating(networks):
             parts = [self.towers.encode_images(part.to(device)) for part in features.split(256)]
         return torch.cat(parts).float()
 
-    def _encoded_texts(self, sentences: Sequence[str]) -> Tensor:
+    def encode_texts(self, sentences: Sequence[str]) -> Tensor:
+        """Encode sentences: (sentences, dim) float32, of any norm."""
         tokens = Tokens.of(map(self.vocabulary.encode, sentences))
         order = torch.from_numpy(np.argsort(tokens.lengths, kind="stable"))
         networks = self.method.networks
@@ -220,13 +162,51 @@ class Retriever:
                 features[rows.to(device)] = encoded.float()
         return features
 
-    def evaluate(self, split: CaptionedImages) -> CrossModalScores:
+    def encode_split(self, split: pairs.CaptionedImages) -> tuple[Tensor, Tensor]:
+        """Each image of a split once, each caption once: (images, dim) and (captions, dim)."""
+        parts = [self.encode_features(batch) for batch in self.source.batches(split)]
+        return torch.cat(parts), self.encode_texts(split.captions)
+
+    def evaluate(self, split: pairs.CaptionedImages) -> CrossModalScores:
         """Retrieval in both directions; what has the same label is relevant."""
-        image_features, text_features = self.encode_split(split)
         ks = tuple(k for k in (1, 5, 10) if k <= len(split.image_names))
         return evaluate_cross_modal(
-            image_features, text_features, split.image_labels, split.caption_labels, ks=ks
+            *self.encode_split(split), split.image_labels, split.caption_labels, ks=ks
         )
+
+
+@dataclass(frozen=True)
+class RetrieverBlueprint:
+    """How a run's networks are built again, before their state is loaded: plain values.
+
+    Args:
+        method: the dotted name of the configuration's class.
+        config: its numbers.
+        images: how images enter, as the folder keeps it.
+        image_feature_dim: width of the features behind what is trained along.
+        vocabulary: the known words.
+        classes: number of training instances.
+
+    """
+
+    method: str
+    config: dict[str, Any]
+    images: ImageInput
+    image_feature_dim: int
+    vocabulary: tuple[str, ...]
+    classes: int
+
+    def build(self, config: TowersConfig, source: ImageSource) -> Retriever:
+        """The method of these numbers on new towers."""
+        vocabulary = Vocabulary(self.vocabulary)
+        towers = Towers(
+            config,
+            image_backbone=source.trained,
+            image_feature_dim=self.image_feature_dim,
+            vocabulary_size=len(vocabulary),
+            classes=self.classes,
+        )
+        return Retriever(config.method(towers), towers, vocabulary, source)
 
 
 def restore(folder: Path | str, config_type: type[TowersConfig]) -> Retriever:
@@ -239,17 +219,24 @@ def restore(folder: Path | str, config_type: type[TowersConfig]) -> Retriever:
         config_type: the class of the numbers that it was trained with.
 
     Raises:
-        ValueError: a folder whose first epoch is not done, or of another method.
+        ValueError: a folder whose first epoch is not done, of another method, or of an earlier
+            version of the kit.
 
     """
     folder = Path(folder).resolve()
-    blueprint = RetrieverBlueprint.of_json(read_blueprint(folder, config_type, "best.safetensors"))
-    source = ImageSource.rebuilt(blueprint.images, folder)
-    towers = blueprint.towers(config_type(**blueprint.config), source)
-    method = towers.config.method(towers)
-    method.networks.load_state_dict(load_file(folder / "best.safetensors"))
-    method.networks.eval()
-    return Retriever(method, towers, Vocabulary(blueprint.vocabulary), source)
+    facts = read_blueprint(folder, config_type, "best.safetensors")
+    if "image_feature_dim" not in facts:
+        raise ValueError(f"restore: {folder} is of an earlier version of the kit; train anew")
+    images, vocabulary = ImageInput(**facts["images"]), tuple(facts["vocabulary"])
+    blueprint = RetrieverBlueprint(**facts | {"images": images, "vocabulary": vocabulary})
+    if images.frozen:
+        images = replace(images, weights=str(folder / str(images.weights)))
+    cache = folder / "features"
+    source = ImageSource(images, cache if cache.is_dir() else None)
+    retriever = blueprint.build(config_type(**blueprint.config), source)
+    retriever.method.networks.load_state_dict(load_file(folder / "best.safetensors"))
+    retriever.method.networks.eval()
+    return retriever
 
 
 class PairMap(NamedTuple):
@@ -293,7 +280,7 @@ def scores_by_name(scores: CrossModalScores) -> dict[str, float]:
 
 
 def _keep_for_later(
-    folder: Path, blueprint: RetrieverBlueprint, retriever: Retriever, corpus: Corpus
+    folder: Path, blueprint: RetrieverBlueprint, retriever: Retriever, corpus: pairs.Corpus
 ) -> None:
     """What someone who has nothing but the folder needs to use it again, or to judge it."""
     backbone = retriever.source.backbone
@@ -301,8 +288,8 @@ def _keep_for_later(
     write_json(folder / "labels.json", sorted(set(corpus.train.image_labels)))
     facts = {"name": corpus.name, "counts": corpus.counts, "notes": list(corpus.notes)}
     write_json(folder / "corpus.json", facts)
-    images, captions = _map_pairs(corpus.test)
-    names = [corpus.test.image_names[image] for image in images]
+    names = list(corpus.test.image_names[:MAP_PAIRS])
+    captions = [corpus.test.captions_of(image)[0] for image in range(len(names))]
     write_json(folder / "map" / "pairs.json", {"images": names, "captions": captions})
     if backbone is not None:
         write_json(folder / "transform.json", asdict(backbone.transform))
@@ -313,18 +300,14 @@ def _keep_for_later(
                 save_file(backbone.network.state_dict(), part)
 
 
-def _map_pairs(split: CaptionedImages) -> tuple[list[int], list[str]]:
-    """The first images of a split, each with its first caption."""
-    images = list(range(min(MAP_PAIRS, len(split.image_names))))
-    return images, [split.captions_of(image)[0] for image in images]
-
-
-def _keep_map(folder: Path, retriever: Retriever, test: CaptionedImages, record: Epoch) -> None:
+def _keep_map(
+    folder: Path, retriever: Retriever, test: pairs.CaptionedImages, record: Epoch
+) -> None:
     """Features of the same test pairs after each epoch: the frames of the embedding map."""
-    images, captions = _map_pairs(test)
-    inputs = retriever.source.pictures(test)(images)
+    captions = read_json(folder / "map" / "pairs.json")["captions"]
+    pictures = retriever.source.pictures(test)(range(len(captions)))
     features = {
-        "image": retriever.encode_features(inputs),
+        "image": retriever.encode_features(pictures),
         "text": retriever.encode_texts(captions),
     }
     with atomic(folder / "map" / f"epoch_{record.epoch:03d}.safetensors") as part:

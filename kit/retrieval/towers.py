@@ -16,7 +16,7 @@ from torch.optim import Adam
 
 from kit.checks import check_number, check_whole
 from kit.data.pairs import PairBatch
-from kit.encoders.text import BiLSTM
+from kit.encoders.sequence import BiLSTM
 from kit.training import Method
 
 
@@ -47,8 +47,8 @@ class TowersConfig:
 
     def __post_init__(self) -> None:
         name = type(self).__name__
-        for count in ("word_dim", "lstm_units", "min_word_count", "decay_epochs", "epochs"):
-            check_whole(name, at_least=1, **{count: getattr(self, count)})
+        counts = ("word_dim", "lstm_units", "min_word_count", "decay_epochs", "epochs")
+        check_whole(name, at_least=1, **{count: getattr(self, count) for count in counts})
         check_whole(name, at_least=8, dim=self.dim)
         check_whole(name, at_least=2, batch_size=self.batch_size)  # one pair has no negatives
         if not 0 <= self.dropout < 1:
@@ -97,20 +97,15 @@ class Towers:
         vocabulary_size: int,
         classes: int,
     ) -> None:
-        self.config = config
-        self.classes = classes
-        text_encoder = BiLSTM(
-            vocabulary_size,
-            word_dim=config.word_dim,
-            units=config.lstm_units,
-            dropout=config.dropout,
-        )
+        self.config, self.classes = config, classes
+        c = config
+        text = BiLSTM(vocabulary_size, word_dim=c.word_dim, units=c.lstm_units, dropout=c.dropout)
         self.networks = nn.ModuleDict(
             {
                 "image_backbone": image_backbone,
-                "image_projection": projection(image_feature_dim, config.dim),
-                "text_encoder": text_encoder,
-                "text_projection": projection(text_encoder.feature_dim, config.dim),
+                "image_projection": projection(image_feature_dim, c.dim),
+                "text_encoder": text,
+                "text_projection": projection(text.feature_dim, c.dim),
             }
         )
 
@@ -142,11 +137,9 @@ class Towers:
         groups: list[dict[str, Any]] = [
             {"params": decayed, "lr": c.learning_rate, "weight_decay": c.weight_decay},
             {"params": plain, "lr": c.learning_rate, "weight_decay": 0.0},
+            {"params": backbone, "lr": c.backbone_learning_rate, "weight_decay": c.weight_decay},
         ]
-        if backbone:
-            rate = c.backbone_learning_rate
-            groups.append({"params": backbone, "lr": rate, "weight_decay": c.weight_decay})
-        return Adam(groups)
+        return Adam([group for group in groups if group["params"]])
 
 
 def projection(feature_dim: int, dim: int) -> nn.Linear:

@@ -25,8 +25,8 @@ from kit.data.pairs import (
     default_workers,
 )
 from kit.data.vocabulary import Vocabulary
-from kit.encoders.transform import ImageTransform
-from kit.retrieval.features import ImageFeatures
+from kit.encoders.image import ImageTransform
+from kit.retrieval.images import ImageFeatures
 from kit.worlds.scenes import scenes
 
 
@@ -330,15 +330,14 @@ def test_an_epoch_that_is_left_and_gone_on_with_is_the_same_epoch() -> None:
 def test_no_process_is_started_for_what_is_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr("torch.utils.data.dataloader._MultiProcessingDataLoaderIter")
     data = pairs(sentences(40))
-    features = ImageFeatures(torch.rand(40, 3), torch.rand(40, 3))
+    features = ImageFeatures(torch.rand(2, 40, 3))
     data.pictures = features
     for batch in PairLoader(data, 16, workers=2).epoch(0):
         flipped = np.array(flips(pairs(sentences(40)), 0))[batch.indices.numpy()] > 0
-        assert features.flipped is not None
         expected = torch.where(
             torch.from_numpy(flipped)[:, None],
-            features.flipped[batch.indices],
-            features.plain[batch.indices],
+            features.views[1][batch.indices],
+            features.views[0][batch.indices],
         )
         assert torch.equal(batch.images, expected)
 

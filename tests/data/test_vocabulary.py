@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from padding import pad
 
 from kit.data.vocabulary import MAX_TOKENS, START, UNKNOWN, Tokens, Vocabulary, words
-from kit.encoders.text import PAD
+from kit.encoders.sequence import PAD
 
 CAPTIONS = ["A dog, a ball."] * 2 + ["The dog!", "the cat's ball"]
 

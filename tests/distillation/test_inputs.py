@@ -140,7 +140,7 @@ def test_a_weights_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     asked = ClipInput("lstm", weights=str(tmp_path / "none.pt"))
     with pytest.raises(ValueError, match=r"^ClipInput: cannot read .*none\.pt: No such file"):
         asked.facts()
-    with pytest.raises(ValueError, match=r"read_weights: expected a weights file at .*none\.pt"):
+    with pytest.raises(ValueError, match=r"read_weights: .*none\.pt: expected .* No such file"):
         ClipEncoder(asked, (7,), ragged=True, dim=6).load()
 
 
@@ -314,7 +314,9 @@ def test_weights_that_come_later_are_not_read() -> None:
     one = clip_encoders({"told": asked}, KINDS, dim=6)["told"]
     assert one.settings == asked
     assert not any(parameter.requires_grad for parameter in one.parameters())
-    with pytest.raises(ValueError, match=r"expected a weights file at a hash and no file"):
+    with pytest.raises(
+        ValueError, match=r"^read_weights: a hash and no file: expected .* No such file"
+    ):
         one.load()
 
 
@@ -389,7 +391,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     file = weights("small_audio", tmp_path)
     with pytest.raises(ValueError, match=r"load_weights: .*small_audio\.safetensors: .* missing"):
         encoder("lstm", weights=file)
-    with pytest.raises(ValueError, match=r"load_weights: .* tensors have another shape"):
+    with pytest.raises(ValueError, match=r"(?s)load_weights: .*size mismatch for"):
         encoder("small_audio", weights=file, dim=8)
 
 

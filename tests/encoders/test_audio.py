@@ -131,7 +131,6 @@ def test_a_published_file_loads_and_gives_what_the_publication_gives(
     state = read_weights(tmp_path / "Cnn14_emb512.pth")
     loaded = load_weights(network, state, source="PANNs'")
     assert set(loaded.loaded) == set(published)
-    assert loaded.missing == ()
     assert set(loaded.unexpected) == set(LEFT_OVER)
     sound = spectrograms(2, 37, 64)  # 37 frames: two of five halvings drop one
     with torch.no_grad():
@@ -283,10 +282,7 @@ def test_spectrograms_that_a_network_cannot_take_are_named(
     built(torch.zeros(2, least, 32, device="meta"))
     if wrong is None:
         wrong, got = torch.zeros(2, least - 1, 32), got.format(short=least - 1)
-    message = (
-        rf"^{network.__name__}: expected spectrograms \(batch, frames, 32\) float of at least "
-        rf"{least} frames, got {got}$"
-    )
+    message = rf"^{network.__name__}: expected \(batch, frames >= {least}, 32\) float, got {got}$"
     with pytest.raises(ValueError, match=message):
         built(wrong)
 

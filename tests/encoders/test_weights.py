@@ -43,17 +43,16 @@ def test_all_tensors_are_copied_and_what_is_left_over_is_said() -> None:
     for key, value in filled.state_dict().items():
         assert torch.equal(value, given[key].to(value.dtype)), key
     assert set(loaded.loaded) == set(state())
-    assert loaded.missing == ()
     assert loaded.unexpected == ("head.weight",)
-    assert str(loaded) == "a file: 7 tensors loaded, 0 missing, 1 left over (head.weight)"
+    assert str(loaded) == "a file: 7 tensors loaded, left over: head.weight"
 
 
 def test_only_the_counter_of_batches_may_be_missing() -> None:
     given = state()
     del given["1.num_batches_tracked"]
     loaded = load_weights(network(), given, source="a file")
-    assert loaded.missing == ("1.num_batches_tracked",)
-    assert "1 missing (1.num_batches_tracked)" in str(loaded)
+    assert set(loaded.loaded) == set(given)
+    assert str(loaded) == "a file: 6 tensors loaded, left over: none"
 
 
 def test_missing_tensors_are_counted_and_named_and_nothing_is_changed() -> None:
@@ -73,13 +72,15 @@ def test_missing_tensors_are_counted_and_named_and_nothing_is_changed() -> None:
 def test_wrong_shapes_are_named() -> None:
     given = {**state(), "0.weight": torch.zeros(2, 4)}
     with pytest.raises(
-        ValueError, match=r"1 tensors have another shape .*: 0\.weight \(2, 4\) instead of \(2, 3\)"
+        ValueError, match=r"(?s)load_weights: a file: .*0\.weight: .*\[2, 4\].*\[2, 3\]"
     ):
         load_weights(network(), given, source="a file")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"expected a weights file at .*gone\.pth, found none"):
+    with pytest.raises(
+        ValueError, match=r"read_weights: .*gone\.pth: expected .* got \[Errno 2\] No such"
+    ):
         read_weights(tmp_path / "gone.pth")
 
 
@@ -102,9 +103,9 @@ def test_a_whole_pickled_network_is_refused_unexecuted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ([torch.zeros(2)], "expected a state dict of tensors, got list"),
-        ({}, "expected a state dict of tensors, got dict without entries"),
-        ({"weight": torch.zeros(2), "epoch": 3}, "got 1 entries that are none: epoch"),
+        ([torch.zeros(2)], r"expected tensors by name, got \[tensor"),
+        ({}, r"expected tensors by name, got \{\}"),
+        ({"weight": torch.zeros(2), "epoch": 3}, "expected tensors only, got epoch"),
     ],
 )
 def test_a_torch_file_with_something_else_is_named(
@@ -117,4 +118,4 @@ def test_a_torch_file_with_something_else_is_named(
 
 def test_the_line_about_many_keys_stays_short() -> None:
     keys = tuple(f"layer{index}" for index in range(100))
-    assert len(str(LoadedWeights("a file", keys, (), keys))) < 120
+    assert len(str(LoadedWeights("a file", keys, keys))) < 120

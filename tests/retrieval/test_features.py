@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from kit.data.pairs import CaptionedImages
-from kit.encoders.image import ImageBackbone
-from kit.encoders.transform import ImageTransform
-from kit.retrieval.features import ImageFeatures, compute_features, read_features
+from kit.encoders.image import ImageBackbone, ImageTransform, Recipe
+from kit.retrieval.images import FeatureFile, ImageFeatures, compute_features
 
 TRANSFORM = ImageTransform(4, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
@@ -46,7 +46,7 @@ def backbone(
     network = nn.Sequential(
         nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5), nn.Flatten(), nn.Linear(16, 7)
     )
-    return ImageBackbone(name, network, feature_dim=7, transform=transform)
+    return ImageBackbone(name, Recipe(7, transform, lambda: network, None))
 
 
 def computed(tmp_path: Path, **changes: object) -> ImageFeatures:
@@ -72,16 +72,15 @@ def by_hand(part: CaptionedImages, network: ImageBackbone) -> tuple[Tensor, Tens
 def test_both_views_of_every_picture_in_order(
     tmp_path: Path, batch_size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kit.retrieval.features.PICTURES", batch_size)
+    monkeypatch.setattr("kit.retrieval.images.PICTURES", batch_size)
     features = computed(tmp_path)
     plain, flipped = by_hand(split(), backbone())
-    assert features.plain.shape == (5, 7)
-    assert features.plain.dtype == torch.float32
-    assert torch.allclose(features.plain, plain, atol=1e-6)
-    assert features.flipped is not None
-    assert torch.allclose(features.flipped, flipped, atol=0.02)  # whole grey levels on resizing
-    assert not torch.allclose(features.flipped, plain, atol=0.02)
-    assert not features.plain.requires_grad
+    assert features.views.shape == (2, 5, 7)
+    assert features.views.dtype == torch.float32
+    assert torch.allclose(features.views[0], plain, atol=1e-6)
+    assert torch.allclose(features.views[1], flipped, atol=0.02)  # whole grey levels on resizing
+    assert not torch.allclose(features.views[1], plain, atol=0.02)
+    assert not features.views.requires_grad
 
 
 def test_the_backbone_is_left_as_it_was(tmp_path: Path) -> None:
@@ -104,10 +103,7 @@ def test_a_second_call_reads_the_cache(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(ImageBackbone, "forward", no_more)
     second = computed(tmp_path)
-    assert torch.equal(first.plain, second.plain)
-    assert first.flipped is not None
-    assert second.flipped is not None
-    assert torch.equal(first.flipped, second.flipped)
+    assert torch.equal(first.views, second.views)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +124,7 @@ def test_a_stale_cache_is_never_used(tmp_path: Path, change: dict[str, object]) 
     features = computed(tmp_path, **change)
     assert len(list(tmp_path.iterdir())) == 2
     plain, _ = by_hand(change.get("split", split()), change.get("backbone", backbone()))
-    assert torch.allclose(features.plain, plain, atol=1e-6)
+    assert torch.allclose(features.views[0], plain, atol=1e-6)
 
 
 def test_a_picture_is_opened_once_for_both_views_and_its_hash(tmp_path: Path) -> None:
@@ -147,14 +143,11 @@ def test_a_picture_is_opened_once_for_both_views_and_its_hash(tmp_path: Path) ->
 def test_processes_and_no_cache_change_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kit.retrieval.features.PICTURES", 2)
+    monkeypatch.setattr("kit.retrieval.images.PICTURES", 2)
     expected = computed(tmp_path)
     for workers in (0, 2):
         features = computed(tmp_path, cache=None, workers=workers)
-        assert torch.equal(features.plain, expected.plain)
-        assert features.flipped is not None
-        assert expected.flipped is not None
-        assert torch.equal(features.flipped, expected.flipped)
+        assert torch.equal(features.views, expected.views)
     assert len(list(tmp_path.iterdir())) == 1
 
 
@@ -162,8 +155,8 @@ def test_what_must_not_be_mirrored_is_not(tmp_path: Path) -> None:
     part = dataclasses.replace(split(), mirrored=False)
     for _ in range(2):
         features = computed(tmp_path, split=part)
-        assert features.flipped is None
-    assert torch.equal(features.plain, computed(tmp_path).plain)
+        assert not features.mirrors
+    assert torch.equal(features.views[0], computed(tmp_path).views[0])
 
 
 def test_one_number_of_one_buffer_changes_the_key(tmp_path: Path) -> None:
@@ -181,7 +174,7 @@ def test_an_interrupted_computation_leaves_no_file(
         path.write_bytes(b"half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("kit.retrieval.features.save_file", half)
+    monkeypatch.setattr("kit.retrieval.images.save_file", half)
     with pytest.raises(KeyboardInterrupt):
         computed(tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -191,7 +184,9 @@ def test_a_damaged_cache_file_is_named(tmp_path: Path) -> None:
     computed(tmp_path)
     (file,) = tmp_path.iterdir()
     file.write_bytes(b"damaged")
-    with pytest.raises(ValueError, match=rf"compute_features: .*{file.name}: damaged cache file"):
+    with pytest.raises(
+        ValueError, match=rf"^compute_features: .*{file.name} is damaged, delete it"
+    ):
         computed(tmp_path)
 
 
@@ -199,42 +194,43 @@ def test_features_that_are_not_finite_are_not_cached(tmp_path: Path) -> None:
     network = backbone()
     with torch.no_grad():
         network.network[4].bias[0] = torch.nan
-    with pytest.raises(ValueError, match="ImageFeatures: plain must be finite, 5 rows are not"):
+    with pytest.raises(ValueError, match="ImageFeatures: features of 5 images are not finite"):
         computed(tmp_path, backbone=network)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_view_that_is_asked_for_is_given() -> None:
-    features = ImageFeatures(torch.arange(6.0).view(3, 2), -torch.arange(6.0).view(3, 2))
+    plain = torch.arange(6.0).view(3, 2)
+    features = ImageFeatures(torch.stack([plain, -plain]))
     assert features([1, 0]).tolist() == [[2, 3], [0, 1]]
-    both = features(np.array([1, 1, 2]), np.array([True, False, True]))
-    assert both.tolist() == [[-2, -3], [2, 3], [-4, -5]]
-    assert features.plain.tolist() == [[0, 1], [2, 3], [4, 5]]  # as it was
-    assert (len(features), features.mirrors, features.in_memory) == (3, True, True)
+    rows = np.array([1, 1, 2])
+    assert features(rows, np.array([True, False, True])).tolist() == [[-2, -3], [2, 3], [-4, -5]]
+    assert rows.tolist() == [1, 1, 2]  # as they were
+    assert (features.mirrors, features.in_memory) == (True, True)
 
 
 def test_one_view_answers_for_both() -> None:
-    features = ImageFeatures(torch.arange(6.0).view(3, 2))
+    features = ImageFeatures(torch.arange(6.0).view(1, 3, 2))
     assert features([2], np.array([True])).tolist() == [[4, 5]]
     assert not features.mirrors
 
 
 @pytest.mark.parametrize(
-    ("plain", "flipped", "message"),
-    [
-        (torch.zeros(3), None, r"plain must be a matrix .* got \(3,\)"),
-        (torch.zeros(0, 2), None, r"plain must be a matrix .* got \(0, 2\)"),
-        (torch.zeros(3, 2).double(), None, r"plain must be float32 or float16, got torch\.float64"),
-        (torch.zeros(3, 2), torch.zeros(3), r"flipped must be a matrix .* got \(3,\)"),
-        (torch.zeros(3, 2), torch.zeros(2, 2), r"plain \(3, 2\) and flipped \(2, 2\) must have"),
-        (torch.tensor([[0.0], [torch.inf]]), None, "plain must be finite, 1 rows are not: 1"),
-    ],
+    "views",
+    [torch.zeros(3, 2), torch.zeros(3, 4, 2), torch.zeros(1, 0, 2), torch.zeros(1, 3, 2).double()],
 )
-def test_impossible_features_are_refused(
-    plain: Tensor, flipped: Tensor | None, message: str
-) -> None:
-    with pytest.raises(ValueError, match=f"ImageFeatures: {message}"):
-        ImageFeatures(plain, flipped)
+def test_impossible_features_are_refused(views: Tensor) -> None:
+    got = re.escape(f"{tuple(views.shape)} {views.dtype}")
+    with pytest.raises(ValueError, match=rf"^ImageFeatures: expected \(1 or 2 views, .*got {got}"):
+        ImageFeatures(views)
+
+
+@pytest.mark.parametrize("view", [0, 1])
+def test_features_that_are_not_finite_are_refused(view: int) -> None:
+    views = torch.zeros(2, 3, 1)
+    views[view, 1] = torch.inf
+    with pytest.raises(ValueError, match=r"^ImageFeatures: features of 1 images are not finite: 1"):
+        ImageFeatures(views)
 
 
 def saved(tmp_path: Path, **arrays: object) -> Path:
@@ -246,18 +242,18 @@ def saved(tmp_path: Path, **arrays: object) -> Path:
 def test_rows_are_picked_and_ordered_by_name(tmp_path: Path) -> None:
     feat = np.arange(6, dtype=np.float16).reshape(3, 2)
     path = saved(tmp_path, files=np.array(["a", "b", "c"]), feat=feat)
-    features = read_features(path).of(["c", "a"])
-    assert features.plain.dtype == torch.float16  # held as they are, raised batch by batch
+    features = FeatureFile(path).of(["c", "a"])
+    assert features.views.dtype == torch.float16  # held as they are, raised batch by batch
     assert features([0, 1]).dtype == torch.float32
     assert features([0, 1]).tolist() == [[4, 5], [0, 1]]
-    assert (len(features), features.flipped) == (2, None)
+    assert not features.mirrors
 
 
 def test_a_file_is_read_once_and_held_once_for_all_splits(tmp_path: Path) -> None:
     feat = np.arange(6, dtype=np.float32).reshape(3, 2)
-    file = read_features(saved(tmp_path, files=np.array(["a", "b", "c"]), feat=feat))
+    file = FeatureFile(saved(tmp_path, files=np.array(["a", "b", "c"]), feat=feat))
     one, other = file.of(["c", "b"]), file.of(["a"])
-    assert one.plain.data_ptr() == other.plain.data_ptr() == file.features.data_ptr()
+    assert one.views.data_ptr() == other.views.data_ptr() == file.features.data_ptr()
     assert torch.equal(other([0]), torch.tensor([[0.0, 1.0]]))
 
 
@@ -265,13 +261,13 @@ def test_a_file_is_read_once_and_held_once_for_all_splits(tmp_path: Path) -> Non
 def test_features_of_any_precision(tmp_path: Path, kind: str) -> None:
     feat = np.arange(6).reshape(3, 2).astype(kind)
     path = saved(tmp_path, files=np.array(["a", "b", "c"]), feat=feat)
-    assert read_features(path).of(["b"])([0]).tolist() == [[2, 3]]
+    assert FeatureFile(path).of(["b"])([0]).tolist() == [[2, 3]]
 
 
 def test_rows_of_other_images_may_be_what_they_like(tmp_path: Path) -> None:
     feat = np.array([[np.nan], [1.0]], np.float32)
     path = saved(tmp_path, files=np.array(["other", "mine"]), feat=feat)
-    assert read_features(path).of(["mine"])([0]).item() == 1
+    assert FeatureFile(path).of(["mine"])([0]).item() == 1
 
 
 def test_names_without_features_are_counted_and_named(tmp_path: Path) -> None:
@@ -281,14 +277,17 @@ def test_names_without_features_are_counted_and_named(tmp_path: Path) -> None:
         match=r"features\.npz: 2 of 3 images have no features: a\.jpg, b\.jpg; "
         r"the file has a\.png, b\.png",
     ):
-        read_features(path).of(["a.jpg", "b.jpg", "a.png"])
+        FeatureFile(path).of(["a.jpg", "b.jpg", "a.png"])
 
 
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"feat": np.zeros((2, 3))}, "expected the arrays files and feat, got feat"),
-        ({}, "expected the arrays files and feat, got none"),
+        (
+            {"feat": np.zeros((2, 3))},
+            "expected an .npz file with files and feat, got 'files is not a file in the archive",
+        ),
+        ({}, "expected an .npz file with files and feat, got 'files is not a file"),
         ({"files": np.array(["a"]), "feat": np.zeros((2, 3))}, r"expected .* and \(2, 3\) float64"),
         (
             {"files": np.array(["a"]), "feat": np.zeros(1)},
@@ -305,28 +304,30 @@ def test_names_without_features_are_counted_and_named(tmp_path: Path) -> None:
         ),
         (
             {"files": np.array(["a"], dtype=object), "feat": np.zeros((1, 3))},
-            r"no \.npz file of features: Object arrays cannot be loaded",
+            r"with files and feat, got Object arrays cannot be loaded",
         ),
-        ({"files": np.array(["a"]), "feat": np.full((1, 3), np.nan)}, "plain must be finite"),
+        ({"files": np.array(["a"]), "feat": np.full((1, 3), np.nan)}, "1 images are not finite"),
     ],
 )
 def test_a_wrong_features_file_is_named(
     tmp_path: Path, arrays: dict[str, object], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        read_features(saved(tmp_path, **arrays)).of(["a"])
+        FeatureFile(saved(tmp_path, **arrays)).of(["a"])
 
 
 @pytest.mark.parametrize("content", [b"", b"no features", b"PK\x03\x04 broken"])
 def test_a_file_that_is_no_npz_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "features.npz"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"read_features: .*features\.npz: no \.npz file of feat"):
-        read_features(path).of(["a"])
+    with pytest.raises(ValueError, match=r"^FeatureFile: .*features\.npz: expected an \.npz file"):
+        FeatureFile(path).of(["a"])
 
 
 def test_a_single_array_and_a_missing_file_are_named(tmp_path: Path) -> None:
     np.save(tmp_path / "array.npy", np.zeros((2, 3)))
-    for name, reason in (("array.npy", "got a single array"), ("gone.npz", "No such file")):
-        with pytest.raises(ValueError, match=rf"{name}: no \.npz file of features: .*{reason}"):
-            read_features(tmp_path / name).of(["a"])
+    for name, reason in (("array.npy", "only integers"), ("gone.npz", "No such file")):
+        with pytest.raises(
+            ValueError, match=rf"^FeatureFile: .*{name}: expected an \.npz file .* got .*{reason}"
+        ):
+            FeatureFile(tmp_path / name).of(["a"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from kit.encoders.image import image_backbone
-from kit.retrieval.images import ImageBlueprint, ImageInput, ImageSource
+from kit.retrieval.images import ImageInput, ImageSource
 from kit.worlds.scenes import scenes
 
 CORPUS = scenes(images=20, size=32)
@@ -23,9 +23,15 @@ CORPUS = scenes(images=20, size=32)
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"frozen": True}, r"ImageInput: a frozen small_cnn needs weights; from scratch it knows"),
-        ({"features": "f.npz", "frozen": True}, r"ImageInput: features from a file need no weight"),
-        ({"features": "f.npz", "weights": "library"}, r"got features='f\.npz', weights='library'"),
+        ({"frozen": True}, r"ImageInput: a frozen small_cnn needs weights, got none"),
+        (
+            {"features": "f.npz", "frozen": True},
+            r"ImageInput: features from a file take no weights",
+        ),
+        (
+            {"features": "f.npz", "weights": "library"},
+            r"got .*weights='library', .*features='f\.npz'",
+        ),
     ],
 )
 def test_what_would_be_ignored_is_refused(asked: dict[str, Any], message: str) -> None:
@@ -62,77 +68,87 @@ def test_a_file_that_is_not_there_is_named() -> None:
         ImageInput(features="nowhere.npz").facts(CORPUS)
 
 
-def test_a_blueprint_is_plain_and_names_a_features_file_from_anywhere(
+def rebuilt(source: ImageSource) -> ImageInput:
+    """What a run folder keeps, through JSON and back."""
+    return ImageInput(**json.loads(json.dumps(asdict(source.images.kept()))))
+
+
+def test_what_is_kept_names_a_features_file_from_anywhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     names = [name for split in CORPUS.splits for name in split.image_names]
     np.savez("f.npz", files=np.array(names), feat=np.ones((20, 3), np.float32))
-    source = ImageSource.of(ImageInput(features="f.npz"), tmp_path)
-    assert source.blueprint == ImageBlueprint(3, features=str(tmp_path / "f.npz"))
+    source = ImageSource(ImageInput(features="f.npz"), None)
+    assert source.feature_dim == 3
+    again = ImageSource(rebuilt(source), None)
+    assert again.images == ImageInput(features=str(tmp_path / "f.npz"))
     monkeypatch.chdir("/")
-    again = ImageSource.rebuilt(through_json(source.blueprint), tmp_path)
-    for one in (source, again):
-        assert one.pictures(CORPUS.test).plain.data_ptr() == one.file.features.data_ptr()
-        assert torch.cat(list(one.batches(CORPUS.test))).shape == (2, 3)
-        with pytest.raises(ValueError, match=r"encode_images: this run was trained on features"):
-            next(one.of_pictures(["a.png"]))
+    assert torch.equal(again.file.features, source.file.features)
+    for each in (source, again):
+        assert each.pictures(CORPUS.test).views.data_ptr() == each.file.features.data_ptr()
+        assert torch.cat(list(each.batches(CORPUS.test))).shape == (2, 3)
+        with pytest.raises(
+            ValueError, match=r"encode_images: .* trained on features from .*f\.npz"
+        ):
+            next(each.of_pictures(["a.png"]))
 
 
-def through_json(blueprint: ImageBlueprint) -> ImageBlueprint:
-    return ImageBlueprint(**json.loads(json.dumps(asdict(blueprint))))
-
-
-def test_pixels_enter_through_the_backbones_transform(tmp_path: Path) -> None:
-    source = ImageSource.of(ImageInput(), tmp_path)
+def test_pixels_enter_through_the_backbones_transform() -> None:
+    source = ImageSource(ImageInput(), None)
     pictures = source.pictures(CORPUS.test)
     assert pictures([0]).shape == (1, 3, 64, 64)
     assert source.trained is source.backbone
-    assert source.blueprint == ImageBlueprint(256, "small_cnn")
+    assert source.feature_dim == 256
+    assert rebuilt(source) == ImageInput()
     assert source.pictures(CORPUS.test) is pictures
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_batches_are_all_images_in_order(tmp_path: Path, workers: int) -> None:
-    source = ImageSource.of(ImageInput(), tmp_path, workers=workers)
+def test_batches_are_all_images_in_order(workers: int) -> None:
+    source = ImageSource(ImageInput(), None, workers=workers)
     whole = torch.cat(list(source.batches(CORPUS.train)))
     assert torch.equal(whole, source.pictures(CORPUS.train)(range(16)))
 
 
-def test_a_source_is_rebuilt_from_blueprint_and_state_alone(tmp_path: Path) -> None:
+def test_a_frozen_source_is_rebuilt_from_what_is_kept(tmp_path: Path) -> None:
     weights = Path(weights_file(tmp_path / "one.safetensors"))
-    images = ImageInput(weights=str(weights), frozen=True, cache=str(tmp_path / "elsewhere"))
-    source = ImageSource.of(images, tmp_path / "run")
-    (tmp_path / "run").mkdir()
-    weights.replace(tmp_path / "run" / "backbone.safetensors")
+    elsewhere = tmp_path / "elsewhere"
+    images = ImageInput(weights=str(weights), frozen=True, cache=str(elsewhere))
+    source = ImageSource(images, elsewhere)
     expected = source.pictures(CORPUS.test)([0, 1])
-    for path in (tmp_path / "elsewhere").iterdir():
+    for path in elsewhere.iterdir():
         path.unlink()
-    blueprint = through_json(source.blueprint)
-    assert "elsewhere" not in str(blueprint)
-    again = ImageSource.rebuilt(blueprint, tmp_path / "run")
+    kept = rebuilt(source)
+    assert kept == ImageInput(weights="backbone.safetensors", frozen=True)
+    weights.replace(tmp_path / "backbone.safetensors")
+    again = ImageSource(replace(kept, weights=str(tmp_path / "backbone.safetensors")), None)
     assert torch.equal(again.pictures(CORPUS.test)([0, 1]), expected)
     pictures = [CORPUS.test.open_image(index) for index in range(2)]
     torch.testing.assert_close(torch.cat(list(again.of_pictures(pictures))), expected)
-    assert list((tmp_path / "elsewhere").iterdir()) == []  # what is loaded writes nowhere
-    (tmp_path / "run" / "backbone.safetensors").unlink()
-    with pytest.raises(ValueError, match=r"read_weights: expected a weights file at .*backbone"):
-        ImageSource.rebuilt(blueprint, tmp_path / "run")
+    assert list(elsewhere.iterdir()) == []  # what is loaded writes nowhere
+    with pytest.raises(
+        ValueError, match=r"read_weights: backbone\.safetensors: expected .* No such"
+    ):
+        ImageSource(kept, None)
 
 
 def test_folded_batch_norm_stays_folded(tmp_path: Path) -> None:
     weights = weights_file(tmp_path / "one.safetensors")  # statistics of no data: as if folded
-    source = ImageSource.of(ImageInput(weights=weights), tmp_path)
-    assert source.blueprint.batch_norm_folded
-    again = ImageSource.rebuilt(through_json(source.blueprint), tmp_path)
+    source = ImageSource(ImageInput(weights=weights), None)
+    assert source.backbone is not None
+    assert source.backbone.batch_norm_folded
+    again = ImageSource(rebuilt(source), None)
     assert again.backbone is not None
+    assert not again.backbone.batch_norm_folded
+    again.trained.load_state_dict(source.trained.state_dict())  # as a run's networks are
     assert not any(m.training for m in again.trained.modules() if isinstance(m, nn.BatchNorm2d))
     assert again.trained.train().training
     assert not any(m.training for m in again.trained.modules() if isinstance(m, nn.BatchNorm2d))
 
 
 def test_any_number_of_paths_is_opened_in_batches_and_a_bad_one_named(tmp_path: Path) -> None:
-    source = ImageSource.of(ImageInput(), tmp_path)
+    source = ImageSource(ImageInput(), None)
     paths = [tmp_path / f"{index}.png" for index in range(3)]
     for index, path in enumerate(paths):
         CORPUS.test.open_image(index % 2).save(path)
@@ -140,13 +156,13 @@ def test_any_number_of_paths_is_opened_in_batches_and_a_bad_one_named(tmp_path: 
     assert [len(batch) for batch in batches] == [64, 26]
     assert torch.equal(batches[1][0], source.pictures(CORPUS.test)([1])[0])  # the 65th
     paths[1].write_text("no picture")
-    with pytest.raises(ValueError, match=r"^encode_images: .*1\.png: expected a picture, got can"):
+    with pytest.raises(ValueError, match=r"^open_picture: .*1\.png: expected a picture, got can"):
         list(source.of_pictures(paths))
     with pytest.raises(
-        ValueError, match=r"^encode_images: expected a list of at least one picture, got 'a"
+        ValueError, match=r"^encode_images: expected a list of one picture or more, got 'a"
     ):
         next(source.of_pictures("a.png"))  # type: ignore[arg-type]
     with pytest.raises(
-        ValueError, match=r"^encode_images: expected a list of at least one picture, got \[\]"
+        ValueError, match=r"^encode_images: expected a list of one picture or more, got \[\]"
     ):
         next(source.of_pictures([]))
