@@ -35,6 +35,8 @@ class Turn(Generic[Features, Batch]):
         terms: features and batch to weighted terms by name; their sum is descended. No terms: no
             move.
         every: the turn comes at each `every`-th step, counted across epochs.
+        anew: the batch is encoded anew for it, where it reaches parameters that an earlier turn of
+            the step has moved.
 
     """
 
@@ -42,6 +44,7 @@ class Turn(Generic[Features, Batch]):
     optimizer: Optimizer
     terms: Callable[[Features, Batch], dict[str, Tensor]]
     every: int = 1
+    anew: bool = False
 
     @property
     def parameters(self) -> list[nn.Parameter]:
@@ -189,9 +192,7 @@ def fit(
         turns = method.turns(epoch)
         for batch in loader.epoch(epoch, skip=progress.step):
             batch = batch.to(device)
-            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16"):
-                features = method.encode(batch)
-            features = type(features)(*(part.float() for part in features))
+            features = _encoded(method, batch, device, precision)
             watched = progress.step % meter_every == 0
             watch: dict[str, Tensor] = {}
             if watched:
@@ -202,10 +203,11 @@ def fit(
             for turn in turns:
                 if step % turn.every:
                     continue
-                terms = turn.terms(features, batch)
+                z = _encoded(method, batch, device, precision) if turn.anew else features
+                terms = turn.terms(z, batch)
                 values |= _finite(terms, turn.name, epoch, step)
                 if watched and len(terms) > 1:
-                    watch |= _gradient_shares(terms, features)
+                    watch |= _gradient_shares(terms, z)
                 _descend(turn, terms)
             method.end_step(epoch, features, batch)
             values |= _numbers(watch)
@@ -262,6 +264,15 @@ def _missing_in_bfloat16(onednn: bool) -> list[str]:
             except RuntimeError:
                 missing.append(name)
     return missing
+
+
+def _encoded(
+    method: Method[Features, Any], batch: Any, device: torch.device, precision: str
+) -> Features:
+    """A batch's features with their graph: encoded under autocast if asked for, float32 after."""
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16"):
+        features = method.encode(batch)
+    return type(features)(*(part.float() for part in features))
 
 
 def _finite(terms: Mapping[str, Tensor], turn: str, epoch: int, step: int) -> dict[str, float]:

@@ -143,7 +143,7 @@ def imported(file: Path) -> Iterator[str]:
 
 # Downwards only; rooms of one floor do not know each other.
 FLOORS = [
-    {"checks", "files", "information", "code_version", "figures"},
+    {"checks", "files", "information", "code_version", "processes", "figures"},
     {"training"},
     {"encoders", "runs", "diagnostics", "metrics"},
     {"data", "experiment"},

@@ -7,12 +7,9 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from kit.figures.look import GREY, HIT, MISS, Html, page
-
-if TYPE_CHECKING:
-    from kit.metrics.intervals import Interval
 
 VERDICTS = {"held": HIT, "not held": MISS, "undecided": GREY, "one seed, no claim": GREY}
 CLAIM = "padding:5px 12px 5px 0;text-align:left;vertical-align:top"
@@ -72,6 +69,19 @@ class ResultRow:
         return cls(f"{label}, {len(runs)} seeds", means, spreads=spreads)
 
 
+class Judged(Protocol):
+    """An interval that judges: `kit.metrics.Interval`, whose text shows it."""
+
+    @property
+    def claim(self) -> str:
+        """The verdict."""
+        ...
+
+    def needed(self, difference: float | None = None, /) -> str:
+        """What an undecided claim would take."""
+        ...
+
+
 @dataclass(frozen=True)
 class Claim:
     """A line of a table of claims.
@@ -92,7 +102,7 @@ class Claim:
     needed: str = ""
 
     @classmethod
-    def of(cls, claim: str, interval: Interval, paper: float | str) -> Claim:
+    def of(cls, claim: str, interval: Judged, paper: float | str) -> Claim:
         """A claim as an interval judges it; `paper` is its difference, or what it says in words."""
         if isinstance(paper, str):
             return cls(claim, paper, str(interval), interval.claim, interval.needed())

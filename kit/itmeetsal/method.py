@@ -5,7 +5,9 @@ L_ce + L_di + L_tr + L_kl + L_s; at each k-th step a discriminator turn moves th
 the detached features of that step. (Equation 15 prints max over theta_D of the generator's sum;
 Algorithm 1 and the text of 4.1 contradict it, and are followed here.) Figure 7's adversary replaces
 D by two heads: an uncertainty predictor U, moved by the generator turn, and a modality classifier C
-behind a gradient reversal layer.
+behind a gradient reversal layer. At each k-th step, in the place of the discriminator turn, one
+backward pass of L_d moves both: C down, the encoders up. Read otherwise, the encoders climb at
+every step and C descends at each k-th.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from kit.retrieval.towers import SharedFeatures, Towers, TowersConfig, mean_cosi
 from kit.training import Method, Turn, scale_learning_rates
 
 AdversaryName = Literal["unified", "separate", "none"]
+Reversal = Literal["in_its_own_turn", "every_step"]
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,9 @@ class ITMeetsALConfig(TowersConfig):
     imbalance_weight: float = 1.0  # L_di, Equation 11
     triplet_weight: float = 1.0  # L_tr, Equation 14
     kl_weight: float = 1.0  # L_kl, Equation 9
-    entropy_weight: float = 1.0  # L_s, Equation 4; with "separate" the reversed L_d as well
+    entropy_weight: float = 1.0  # L_s, Equation 4; L_d as well where reversed at "every_step"
     adversary: AdversaryName = "unified"  # Figure 4; "separate": Figure 7; "none": no discriminator
+    reversal: Reversal = "in_its_own_turn"  # of Figure 7: when the encoders climb L_d
     kl_target: losses.KLTarget = "row"  # Q of Equation 8; "softmax": as printed
     temperature: float = 4.0  # tau of Equation 11 (5.1, Table 5)
     margin: float = 0.5  # m of Equations 12-13 (5.1)
@@ -63,9 +67,12 @@ class ITMeetsALConfig(TowersConfig):
         check_number(name, temperature=self.temperature)
         check_whole(name, at_least=1, discriminator_every=self.discriminator_every)
         check_choice(name, among=get_args(AdversaryName), adversary=self.adversary)
+        check_choice(name, among=get_args(Reversal), reversal=self.reversal)
         check_choice(name, among=get_args(losses.KLTarget), kl_target=self.kl_target)
         positives = get_args(losses.IntraPositives)
         check_choice(name, among=positives, intra_positives=self.intra_positives)
+        if self.reversal == "every_step" and self.adversary != "separate":
+            raise ValueError(f"{name}: reversal 'every_step' is for adversary 'separate' alone")
         if not any(weights.values()):
             raise ValueError(f"{name}: every term has weight 0: nothing would be trained")
         if self.adversary != "none" and self.entropy_weight == 0:
@@ -146,10 +153,17 @@ class ITMeetsAL(Method[SharedFeatures, PairBatch]):
         theta_p = [*self.networks["classifier"].parameters()]
         if config.adversary == "separate":
             theta_p += self.networks["uncertainty_predictor"].parameters()
+        theta_d = [] if self.adversary is None else [*self.adversary.classifier.parameters()]
+        if self.reverses_at_once:  # one optimizer for both parties; a turn moves what it reaches
+            theta_p, theta_d = theta_p + theta_d, []
         self.optimizers: dict[str, Optimizer] = {"generator": towers.optimizer(theta_p)}
-        if self.adversary is not None:
-            theta_d = self.adversary.classifier.parameters()
+        if theta_d:
             self.optimizers["discriminator"] = Adam(theta_d, lr=config.learning_rate)
+
+    @property
+    def reverses_at_once(self) -> bool:
+        """Whether Figure 7's parties move in one backward pass of their own."""
+        return self.config.adversary == "separate" and self.config.reversal == "in_its_own_turn"
 
     def begin_epoch(self, epoch: int) -> None:
         """Learning rates fall by a staircase, in every group."""
@@ -163,11 +177,14 @@ class ITMeetsAL(Method[SharedFeatures, PairBatch]):
     def turns(self, epoch: int) -> tuple[Turn[SharedFeatures, PairBatch], ...]:
         """Algorithm 1: the generator at every step, the discriminator at each k-th."""
         generator = Turn("generator", self.optimizers["generator"], self.generator_terms)
+        every = self.config.discriminator_every
         if self.adversary is None:
             return (generator,)
+        if self.reverses_at_once:
+            terms = partial(reversal_terms, self.adversary.classifier)
+            return generator, Turn("reversal", generator.optimizer, terms, every, anew=True)
         terms = partial(discriminator_terms, self.adversary.classifier)
-        optimizer, every = self.optimizers["discriminator"], self.config.discriminator_every
-        return generator, Turn("discriminator", optimizer, terms, every)
+        return generator, Turn("discriminator", self.optimizers["discriminator"], terms, every)
 
     def generator_terms(self, z: SharedFeatures, batch: PairBatch) -> dict[str, Tensor]:
         """Lines 7-14: what the encoders and theta_P descend, weighted."""
@@ -193,7 +210,7 @@ class ITMeetsAL(Method[SharedFeatures, PairBatch]):
             predictor, classifier = self.adversary
             loss = losses.modality_entropy_loss(predictor(z.image), predictor(z.text))
             terms["entropy"] = c.entropy_weight * loss
-            if c.adversary == "separate":
+            if c.reversal == "every_step":
                 # L_d reversed: the encoders climb what the classifier's own turn descends.
                 loss = losses.modality_classification_loss(
                     classifier(reverse_gradient(z.image)), classifier(reverse_gradient(z.text))
@@ -252,4 +269,14 @@ def discriminator_terms(
 ) -> dict[str, Tensor]:
     """Lines 16-17: theta_P, theta_E1, theta_E2 are fixed, so the features are detached."""
     image_logits, text_logits = classifier(z.image.detach()), classifier(z.text.detach())
+    return {"modality": losses.modality_classification_loss(image_logits, text_logits)}
+
+
+def reversal_terms(classifier: nn.Module, z: SharedFeatures, batch: PairBatch) -> dict[str, Tensor]:
+    """Figure 7's L_d in the place of lines 16-17: theta_c descends it, theta_E1, theta_E2 climb.
+
+    The features are encoded anew: the generator's turn has moved what their graph went through.
+    """
+    image_logits = classifier(reverse_gradient(z.image))
+    text_logits = classifier(reverse_gradient(z.text))
     return {"modality": losses.modality_classification_loss(image_logits, text_logits)}

@@ -30,6 +30,8 @@ from kit.training import Turn, fit
 
 SMALL: dict[str, Any] = {"dim": 8, "word_dim": 4, "lstm_units": 3, "batch_size": 4}
 CLASSES = 5
+CONFIGS = {name: preset() for name, preset in PRESETS.items()}
+CONFIGS["every step"] = replace(separate(), reversal="every_step")  # Figure 7, read otherwise
 WEIGHTS = {"classification": 2.0, "imbalance": 3.0, "triplet": 5.0, "kl": 7.0, "entropy": 11.0}
 
 
@@ -88,6 +90,7 @@ PAPER = {  # 5.1 and Algorithm 1; what is not printed there: the decisions of A4
     **{f"{term}_weight": 1.0 for term in ("classification", "imbalance", "triplet", "kl")},
     **{"entropy_weight": 1.0, "adversary": "unified", "kl_target": "row", "temperature": 4.0},
     **{"margin": 0.5, "intra_positives": "include_self", "weight_decay": 4e-5},
+    "reversal": "in_its_own_turn",
     **{"backbone_learning_rate": 2e-5, "learning_rate": 2e-4, "decay": 0.94, "decay_epochs": 2},
     **{"discriminator_every": 5, "batch_size": 64, "epochs": 30},
 }
@@ -171,6 +174,14 @@ def test_defaults_are_the_papers() -> None:
             r"adversary 'separate' with entropy_weight 0 .* use adversary='none'",
         ),
         (
+            {"adversary": "separate", "reversal": "never"},
+            r"reversal must be 'in_its_own_turn' or 'every_step', got 'never'",
+        ),
+        (
+            {"reversal": "every_step"},
+            r"reversal 'every_step' is for adversary 'separate' alone",
+        ),
+        (
             {"entropy_weight": 0.0},
             r"adversary 'unified' with entropy_weight 0 would train",
         ),
@@ -195,19 +206,25 @@ def test_a_config_without_terms_is_refused() -> None:
         ("baseline3", "classification imbalance triplet kl"),
         ("paper", "classification imbalance triplet kl entropy"),
         ("literal", "classification imbalance triplet kl entropy"),
-        ("separate", "classification imbalance triplet kl entropy reversed_modality"),
+        ("separate", "classification imbalance triplet kl entropy"),
+        ("every step", "classification imbalance triplet kl entropy reversed_modality"),
     ],
 )
 def test_presets_are_the_rows_of_table_4_and_the_two_figures(preset: str, terms: str) -> None:
-    model = method(PRESETS[preset]())
+    model = method(CONFIGS[preset])
     assert [*model.generator_terms(model.encode(batch()), batch())] == terms.split()
     turns = [turn.name for turn in model.turns(0)]
-    assert turns == ["generator", "discriminator"][: 1 if preset.startswith("base") else 2]
-    assert (PRESETS[preset]().kl_target == "softmax") == (preset == "literal")
+    second = "reversal" if preset == "separate" else "discriminator"
+    assert turns == ["generator", second][: 1 if preset.startswith("base") else 2]
+    assert (CONFIGS[preset].kl_target == "softmax") == (preset == "literal")
     heads = {"discriminator", "uncertainty_predictor", "modality_classifier"} & {*model.networks}
     two = {"uncertainty_predictor", "modality_classifier"}
     assert heads == (
-        two if preset == "separate" else {"discriminator"} if len(turns) > 1 else set()
+        two
+        if preset in ("separate", "every step")
+        else {"discriminator"}
+        if len(turns) > 1
+        else set()
     )
 
 
@@ -222,7 +239,7 @@ def test_presets_are_the_rows_of_table_4_and_the_two_figures(preset: str, terms:
     ids=["paper", "options", "positives", "weights"],
 )
 def test_terms_are_the_losses_with_the_configs_numbers(numbers: dict[str, Any]) -> None:
-    config = replace(separate(), **numbers)
+    config = replace(CONFIGS["every step"], **numbers)
     model = method(config)
     z, labels = model.encode(batch()), batch().labels
     heads = "uncertainty_predictor", "modality_classifier"
@@ -265,14 +282,16 @@ WHO_MOVES = {
     ("separate", "classification"): ENCODERS | {"classifier"},
     ("separate", "kl"): ENCODERS,
     ("separate", "entropy"): ENCODERS | {"uncertainty_predictor"},
-    ("separate", "reversed_modality"): ENCODERS,
-    ("separate", "modality"): {"modality_classifier"},
+    ("separate", "modality"): ENCODERS | {"modality_classifier"},
+    ("every step", "entropy"): ENCODERS | {"uncertainty_predictor"},
+    ("every step", "reversed_modality"): ENCODERS,
+    ("every step", "modality"): {"modality_classifier"},
 }
 
 
 @pytest.mark.parametrize(("preset", "term"), WHO_MOVES)
 def test_gradient_map(preset: str, term: str) -> None:
-    model = method(PRESETS[preset]())
+    model = method(CONFIGS[preset])
     z = model.encode(batch())
     turn = next(turn for turn in model.turns(0) if term in turn.terms(z, batch()))
     parameters = [p for group in turn.optimizer.param_groups for p in group["params"]]
@@ -287,7 +306,7 @@ def test_gradient_map(preset: str, term: str) -> None:
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_the_map_of_every_preset_is_the_one_above(preset: str) -> None:
-    model = method(PRESETS[preset]())
+    model = method(CONFIGS[preset])
     found = gradient_map(model, batch())
     z = model.encode(batch())
     assert [*found] == [term for turn in model.turns(0) for term in turn.terms(z, batch())]
@@ -300,7 +319,7 @@ def test_the_map_of_every_preset_is_the_one_above(preset: str) -> None:
 
 @pytest.mark.parametrize(("preset", "term"), WHO_MOVES)
 def test_the_maps_numbers_are_the_norms_of_what_backward_leaves(preset: str, term: str) -> None:
-    model = method(PRESETS[preset]())
+    model = method(CONFIGS[preset])
     model.networks.eval()  # one dropout for both
     found = gradient_map(model, batch())[term]
     z = model.encode(batch())
@@ -318,7 +337,7 @@ def test_the_maps_numbers_are_the_norms_of_what_backward_leaves(preset: str, ter
 
 
 def test_the_map_changes_neither_parameters_nor_gradients_nor_optimizers() -> None:
-    model = method(separate())
+    model = method(CONFIGS["every step"])
     for _ in zip(fit(model, Loader(), epochs=2), range(6), strict=False):
         pass  # both optimizers have moments, all parameters gradients
 
@@ -364,15 +383,61 @@ def test_the_discriminator_moves_at_each_fifth_step_counted_across_epochs() -> N
     assert [number for number, judged in enumerate(steps, start=1) if judged] == [5, 10]
 
 
-@pytest.mark.parametrize("preset", ["paper", "separate"])
-def test_a_discriminator_turn_moves_nothing_but_the_discriminator(preset: str) -> None:
+@pytest.mark.parametrize(
+    ("preset", "moves"),
+    [
+        ("paper", {"discriminator"}),
+        ("every step", {"modality_classifier"}),
+        ("separate", ENCODERS | {"modality_classifier"}),
+    ],
+)
+def test_a_turn_at_the_kth_step_moves_its_own_and_nothing_else(
+    preset: str, moves: set[str]
+) -> None:
     after = {}
     for every in (1, 2):  # the first step with the discriminator's turn, and without
-        model = method(replace(PRESETS[preset](), discriminator_every=every))
+        model = method(replace(CONFIGS[preset], discriminator_every=every))
         next(fit(model, Loader(), epochs=1))
         after[every] = copied(model.networks)
-    judge = {"paper": "discriminator", "separate": "modality_classifier"}[preset]
-    assert moved(model.networks, after[1]) == {judge}
+    assert moved(model.networks, after[1]) == moves
+
+
+def test_reversal_moves_both_in_one_pass() -> None:
+    """Figure 7: theta_c goes down L_d's plain gradient and the encoders up, from where they are."""
+    model = method(replace(separate(), discriminator_every=1, dropout=0.0))
+    generator, reversal = model.turns(0)
+    assert (reversal.name, reversal.anew, reversal.optimizer) == (
+        "reversal",
+        True,
+        generator.optimizer,
+    )
+    z, classifier = model.encode(batch()), model.networks["modality_classifier"]
+    judged = classifier(z.image), classifier(z.text)
+    loss = losses.modality_classification_loss(*judged)  # L_d without a reversal layer
+    plain = torch.autograd.grad(loss, reversal.parameters, allow_unused=True)
+    reversal.optimizer.zero_grad()
+    (term,) = reversal.terms(model.encode(batch()), batch()).values()
+    term.backward(inputs=reversal.parameters)
+    torch.testing.assert_close(term, loss)
+    judge, met = {id(p) for p in classifier.parameters()}, set()
+    for parameter, gradient in zip(reversal.parameters, plain, strict=True):
+        if gradient is None:  # theta_P and the predictor are not reached, so Adam leaves them alone
+            assert parameter.grad is None
+            continue
+        side = 1 if id(parameter) in judge else -1
+        torch.testing.assert_close(parameter.grad, side * gradient)
+        met.add(side)
+    assert met == {1, -1}
+
+
+def test_reversal_reads_the_encoders_as_the_generators_turn_left_them() -> None:
+    model = method(replace(separate(), discriminator_every=1, dropout=0.0))
+    encoded = []
+    encode = model.encode
+    model.encode = lambda batch: encoded.append(encode(batch)) or encoded[-1]  # type: ignore[func-returns-value]
+    next(fit(model, Loader(), epochs=1))
+    first, anew = encoded
+    assert not torch.equal(first.image, anew.image)
 
 
 def test_the_discriminators_turn_takes_the_detached_features_of_the_step() -> None:
@@ -399,7 +464,7 @@ def test_theta_p_does_not_notice_entropy_kl_and_triplets() -> None:
 
 
 def test_figure_7_reverses_the_gradient_of_the_encoders_only() -> None:
-    model = method(separate())
+    model = method(CONFIGS["every step"])
     model.networks.eval()
     z = SharedFeatures(*(part.detach().requires_grad_() for part in model.encode(batch())))
     classifier = model.networks["modality_classifier"]
@@ -422,7 +487,7 @@ def test_figure_7_reverses_the_gradient_of_the_encoders_only() -> None:
 
 
 def test_groups_rates_and_decay_are_algorithm_1s() -> None:
-    model = method(separate())
+    model = method(CONFIGS["every step"])
     decayed, plain, backbone = model.optimizers["generator"].param_groups
     assert [g["weight_decay"] for g in (decayed, plain, backbone)] == [4e-5, 0.0, 4e-5]
     assert [g["lr"] for g in (decayed, plain, backbone)] == [2e-4, 2e-4, 2e-5]
