@@ -149,6 +149,7 @@ FLOORS = [
     {"data", "experiment"},
     {"corpora", "worlds", "retrieval", "distillation"},
     {"itmeetsal", "amid"},
+    {"compared"},
     {"lessons"},
     {"reports"},
     {"cli"},

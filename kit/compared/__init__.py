@@ -1,0 +1,1 @@
+"""Methods that the papers' are compared with, a page each."""
