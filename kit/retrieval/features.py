@@ -77,11 +77,6 @@ class ImageFeatures:
     def __len__(self) -> int:
         return len(self.plain if self.rows is None else self.rows)
 
-    @property
-    def mirrors(self) -> bool:
-        """Whether the mirrored pictures have features of their own."""
-        return self.flipped is not None
-
     def __call__(
         self, rows: Sequence[int] | NDArray[np.int64], flipped: NDArray[np.bool_] | None = None
     ) -> Tensor:

@@ -20,15 +20,15 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from kit.code_version import code_version
+from kit.data.epochs import TrainingLoader
 from kit.data.pairs import (
     CaptionedImages,
     Corpus,
     PairBatch,
-    PairLoader,
     TrainingPairs,
+    Vocabulary,
     default_workers,
 )
-from kit.data.vocabulary import Tokens, Vocabulary
 from kit.experiment import Experiment, carry_out
 from kit.files import atomic, read_json, write_json
 from kit.metrics.retrieval import CrossModalScores, evaluate_cross_modal
@@ -106,7 +106,7 @@ def train(
         _keep_for_later(folder, blueprint, retriever, corpus)
         return Experiment(
             method=retriever.method,
-            loader=PairLoader(
+            loader=TrainingLoader(
                 pairs,
                 config.batch_size,
                 workers=opening,
@@ -207,7 +207,7 @@ class Retriever:
         return torch.cat(parts).float()
 
     def _encoded_texts(self, sentences: Sequence[str]) -> Tensor:
-        tokens = Tokens.of(map(self.vocabulary.encode, sentences))
+        tokens = self.vocabulary.tokens(sentences)
         order = torch.from_numpy(np.argsort(tokens.lengths, kind="stable"))
         networks = self.method.networks
         device = device_of(networks)

@@ -229,8 +229,8 @@ def test_bands_that_hold_no_frequency_are_counted() -> None:
     empty = int((bands_by_hand(crowded).max(axis=1) == 0).sum())
     assert empty > 0
     message = (
-        rf"^LogMel: {empty} of 128 bands hold no frequency of a window of 200 samples; expected "
-        r"fewer mels or a longer window$"
+        rf"^LogMel: expected fewer mels or a longer window, got {empty} of 128 bands without a "
+        r"frequency$"
     )
     with pytest.raises(ValueError, match=message):
         _ = crowded.bands
@@ -251,7 +251,7 @@ def test_bands_that_hold_no_frequency_are_counted() -> None:
             r"waveforms \(\.\.\., samples\) of floats, .* got float64 \(0, 800\)$",
         ),
         (np.zeros(0), r"waveforms \(\.\.\., samples\) of floats, .* got float64 \(0,\)$"),
-        (noise(2, 199), r".* at least 200 samples, a window, got float32 \(2, 199\)$"),
+        (noise(2, 199), r".* at least 200 samples, got float32 \(2, 199\)$"),
         (np.array([0.0] * 400 + [math.nan]), r"a finite waveform, got nan or infinity$"),
         (np.array([0.0] * 400 + [math.inf]), r"a finite waveform, got nan or infinity$"),
     ],

@@ -210,13 +210,12 @@ def test_the_view_that_is_asked_for_is_given() -> None:
     both = features(np.array([1, 1, 2]), np.array([True, False, True]))
     assert both.tolist() == [[-2, -3], [2, 3], [-4, -5]]
     assert features.plain.tolist() == [[0, 1], [2, 3], [4, 5]]  # as it was
-    assert (len(features), features.mirrors, features.in_memory) == (3, True, True)
+    assert (len(features), features.in_memory) == (3, True)
 
 
 def test_one_view_answers_for_both() -> None:
     features = ImageFeatures(torch.arange(6.0).view(3, 2))
     assert features([2], np.array([True])).tolist() == [[4, 5]]
-    assert not features.mirrors
 
 
 @pytest.mark.parametrize(
