@@ -46,7 +46,7 @@ def read_clip_folder(
         ValueError: no table, other columns, a line with a field too few, too many or empty, an id
             twice, a label that is no class; no file of a modality, or two; arrays of Python
             objects, of another number of clips than the table has, or with numbers that are not
-            finite. The file is named, and the clips where it is about clips.
+            finite. The folder and file or modality are named, and the clips.
 
     """
     with refused_by(f"read_clip_folder: {folder}"):

@@ -50,7 +50,7 @@ def clips_from_dataset(
     Raises:
         ValueError: a source that is none of these, a missing column, columns of the wrong type,
             rows without label, id, group or numbers, shapes that disagree, numbers that are not
-            finite, an id twice. Column and rows are named.
+            finite, an id twice. Column or modality and rows are named.
 
     """
     columns, by_modality = (label, id_column, group_column), _by_modality(modalities)
@@ -77,8 +77,8 @@ def clip_corpus_from_dataset(
         modalities: as there.
         id_column: as there.
         group_column: as there.
-        split_column: says of each row which split it is in; rows with another word are not used,
-            and counted in `ClipCorpus.notes`.
+        split_column: says of each row which split it is in; rows with another word (and parts with
+            another name) are not used, and counted in `ClipCorpus.notes`.
 
     Raises:
         ValueError: what `clips_from_dataset` refuses; not all splits, or one without rows; a group

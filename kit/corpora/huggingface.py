@@ -91,8 +91,8 @@ def from_dataset(
         captions: the column that holds a row's captions (a list, or one sentence), or several
             columns that hold one each.
         image: the column of pictures: encoded images, their bytes, or paths.
-        split_column: a column that says which split a row is in; rows with another word are not
-            used, and counted in `Corpus.notes`.
+        split_column: a column that says which split a row is in; rows with another word (and parts
+            with another name) are not used, and counted in `Corpus.notes`.
         shares: of train, validation and test, which sum to 1; rows are drawn by `seed`.
         seed: of that draw; not used otherwise.
         skip_bad: leave out, and list in `Corpus.notes`, the rows that are refused otherwise: those

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
@@ -94,8 +95,8 @@ class TrainingClips:
     shifts: Mapping[str, int] = field(default_factory=dict)
     seed: int = 0
 
-    def __getitem__(self, key: tuple[int, Sequence[int]]) -> ClipBatch:
-        epoch, rows = key
+    def __getitem__(self, key: tuple[int, Sequence[int] | NDArray[np.int64]]) -> ClipBatch:
+        epoch, rows = key[0], [int(row) for row in key[1]]
         uncut = [name for name in self.modalities if name not in self.crops]
         batch = stack_clips(self.clips, uncut, rows)
         values = batch.modalities
@@ -104,13 +105,12 @@ class TrainingClips:
             cut = [crop.training(clips[row], self._chance(_CUT, epoch, row)) for row in rows]
             values[name] = torch.stack(cut)
         for name, most in self.shifts.items():
-            videos = zip(values[name], rows, strict=True)
-            chances = [(video, self._chance(_SHIFT, epoch, row)) for video, row in videos]
-            moved = [shifted(one, *rng.integers(-most, most + 1, 2)) for one, rng in chances]
-            values[name] = torch.stack(moved)
+            ways = [self._chance(_SHIFT, epoch, row).integers(-most, most + 1, 2) for row in rows]
+            videos = zip(values[name], ways, strict=True)
+            values[name] = torch.stack([shifted(video, *way) for video, way in videos])
         return batch
 
-    def order(self, batch_size: int, epoch: int) -> list[list[int]]:
+    def order(self, batch_size: int, epoch: int) -> list[NDArray[np.int64]]:
         """The rows of each batch of an epoch: all clips in random order, in full batches.
 
         Clips that are left over wait for the next epoch's order: the paper's losses compare within
@@ -124,8 +124,7 @@ class TrainingClips:
         if not 1 <= batch_size <= count:
             raise ValueError(f"TrainingClips: expected 1..{count} clips a batch, got {batch_size}")
         order = np.random.default_rng((self.seed, _ORDER, epoch)).permutation(count)
-        rows: list[list[int]] = order[: count - count % batch_size].reshape(-1, batch_size).tolist()
-        return rows
+        return np.split(order[: count - count % batch_size], count // batch_size)
 
     def _chance(self, stream: int, epoch: int, row: int) -> np.random.Generator:
         """A generator for a clip that depends on nothing else of the batch."""

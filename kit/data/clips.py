@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field, replace
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from kit.checks import check_disjoint, check_lengths, check_name, check_unique, 
 from kit.data.ragged import Array, Modality, Ragged, clip_shape, is_ragged, taken
 
 Transform = Callable[[Array], Array]
+Tensors = dict[str, Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,20 +253,14 @@ class ClipBatch(NamedTuple):
 
     """
 
-    modalities: dict[str, Tensor]
-    lengths: dict[str, Tensor]
+    modalities: Tensors
+    lengths: Tensors
     labels: Tensor
     indices: Tensor
     classmates: Tensor
 
     @classmethod
-    def of(
-        cls,
-        modalities: dict[str, Tensor],
-        lengths: dict[str, Tensor],
-        labels: Tensor,
-        indices: Tensor,
-    ) -> ClipBatch:
+    def of(cls, modalities: Tensors, lengths: Tensors, labels: Tensor, indices: Tensor) -> Self:
         """A batch on the CPU."""
         counts = (labels[:, None] == labels[None, :]).sum(1)
         return cls(modalities, lengths, labels, indices, (counts > 1).nonzero().squeeze(1))

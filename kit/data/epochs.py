@@ -31,7 +31,7 @@ class Ordered(Batches[Loaded], Protocol[Loaded]):
     If nothing has to be opened for them, they have an attribute `in_memory` that is true.
     """
 
-    def order(self, batch_size: int, epoch: int) -> Sequence[Sequence[int] | NDArray[np.int64]]:
+    def order(self, batch_size: int, epoch: int) -> list[NDArray[np.int64]]:
         """The rows of each batch of an epoch; every epoch has as many batches."""
 
 

@@ -30,7 +30,7 @@ MAX_TOKENS = 100
 
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
-# The stream of chance that mirrors features: epochs are numbers below it.
+# The stream of chance that mirrors features; the other ones have the epoch in its place.
 _MIRROR = 2**31
 
 
@@ -287,7 +287,7 @@ class TrainingPairs:
     def _flipped(self, epoch: int, rows: NDArray[np.int64]) -> NDArray[np.bool_] | None:
         if not self.mirrored:
             return None
-        if self.in_memory:  # a generator a sample would take longest
+        if self.in_memory:  # a generator for each sample would cost more than its features
             return _coins(self.seed, epoch, len(self))[rows]
         keys = [(self.seed, epoch, row) for row in rows.tolist()]
         return np.array([np.random.default_rng(key).integers(2) for key in keys], bool)
