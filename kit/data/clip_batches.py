@@ -46,11 +46,10 @@ class VideoCrop:
 
     def __post_init__(self) -> None:
         check_whole("VideoCrop", at_least=1, frames=self.frames, size=self.size)
-        ranges = {"scale": "from above 0 to at most 1", "ratio": "from above 0 up"}
-        for what, expected in ranges.items():
+        for what, most in (("scale", 1.0), ("ratio", float("inf"))):
             low, high = getattr(self, what)  # lists, when they come from a file
-            if not 0 < low <= high < float("inf") or (what == "scale" and high > 1):
-                raise ValueError(f"VideoCrop: expected {what} {expected}, got {low} to {high}")
+            if not 0 < low <= high <= most or high == float("inf"):
+                raise ValueError(f"VideoCrop: expected 0 < {what} <= {most}, got {low} to {high}")
             object.__setattr__(self, what, (low, high))
 
     def training(self, video: Array, rng: np.random.Generator) -> Tensor:

@@ -93,9 +93,8 @@ class Clips:
         numbers = np.asarray(rows).tolist()
         wrong = [row for row in numbers if type(row) is not int or not 0 <= row < len(self)]
         if wrong or not numbers:
-            expected = f"expected numbers of rows, at least one, in 0..{len(self) - 1}"
-            found = first_few(wrong) or "none"
-            raise ValueError(f"Clips: split {self.name!r}: {expected}, got {found}")
+            where, found = f"Clips: split {self.name!r}", first_few(wrong) or "none"
+            raise ValueError(f"{where}: expected numbers of rows, 0..{len(self) - 1}, got {found}")
         return Clips(
             name or self.name,
             [self.ids[row] for row in numbers],
@@ -158,8 +157,8 @@ def _check_clips(where: str, modality: Modality, ids: Sequence[str]) -> None:
         elif first.dtype.kind == "f" and not np.isfinite(clip).all():
             wrong.append(one)
     if other:
-        expected = f"expected clips of one shape and type, as of {ids[0]!r} {kind} {shape}"
-        raise ValueError(f"{where}: {expected}, got {len(other)} others: {first_few(other)}")
+        like, found = f"{ids[0]!r} {kind} {shape}", first_few(other)
+        raise ValueError(f"{where}: expected clips like {like}, got {len(other)} others: {found}")
     if wrong:
         raise ValueError(f"{where}: {len(wrong)} clips hold nan or infinity: {first_few(wrong)}")
 
@@ -190,12 +189,11 @@ class ClipCorpus:
         for split in self.splits:
             kinds = _kinds(split)
             if kinds != expected:
-                found = f"of {split.name!r} are {kinds}, of 'train' {expected}"
-                raise ValueError(f"{where}: modalities {found}")
+                raise ValueError(f"{where}: {split.name!r} has {kinds}, 'train' has {expected}")
             unknown = sorted(set(split.labels) - set(range(len(self.classes))))
             if unknown:
-                found = f"{first_few(unknown)}; there are {len(self.classes)} classes"
-                raise ValueError(f"{where}: labels of {split.name!r} without a class: {found}")
+                most, found = len(self.classes) - 1, f"{split.name!r}: {first_few(unknown)}"
+                raise ValueError(f"{where}: labels must be 0..{most}, got in {found}")
         object.__setattr__(self, "classes", tuple(str(one) for one in self.classes))
         taught = set(self.train.labels)
         lacking = [one for label, one in enumerate(self.classes) if label not in taught]

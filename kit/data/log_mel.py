@@ -46,9 +46,12 @@ class LogMel:
     def __post_init__(self) -> None:
         counts = {name: getattr(self, name) for name in ("sample_rate", "window", "hop", "mels")}
         check_whole("LogMel", at_least=1, **counts)
-        if not 0 <= self.low_hz < self.high_hz <= self.sample_rate / 2:
-            expected = f"0 <= low_hz < high_hz <= {self.sample_rate / 2}, half the sample rate"
-            raise ValueError(f"LogMel: expected {expected}, got {self.low_hz} and {self.high_hz}")
+        low, high, half = self.low_hz, self.high_hz, self.sample_rate / 2
+        if not 0 <= low < high <= half:
+            raise ValueError(
+                f"LogMel: expected 0 <= low_hz < high_hz <= {half}, half the sample rate, "
+                f"got {low} and {high}"
+            )
 
     @cached_property
     def bands(self) -> NDArray[np.float32]:
@@ -71,8 +74,8 @@ class LogMel:
             )
         empty = int((matrix.max(axis=1) == 0).sum())
         if empty:
-            found = f"{empty} of {self.mels} bands without a frequency"
-            raise ValueError(f"LogMel: expected fewer mels or a longer window, got {found}")
+            found = f"{empty} of {self.mels} bands"
+            raise ValueError(f"LogMel: expected fewer mels or a longer window, {found} are empty")
         matrix.flags.writeable = False
         return matrix
 
@@ -93,8 +96,8 @@ class LogMel:
         waveform = np.asarray(waveform)
         long = waveform.size > 0 and waveform.ndim > 0 and waveform.shape[-1] >= self.window
         if waveform.dtype.kind != "f" or not long:
-            expected = f"waveforms (..., samples) of floats, at least {self.window} samples"
-            raise ValueError(f"LogMel: expected {expected}, got {waveform.dtype} {waveform.shape}")
+            least, found = self.window, f"{waveform.dtype} {waveform.shape}"
+            raise ValueError(f"LogMel: expected float waveforms (..., from {least}), got {found}")
         if not np.isfinite(waveform).all():
             raise ValueError("LogMel: expected a finite waveform, got nan or infinity")
         samples = torch.from_numpy(waveform.astype(np.float32)).reshape(-1, waveform.shape[-1])

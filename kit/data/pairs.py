@@ -190,8 +190,10 @@ class Vocabulary:
         counts = Counter(word for caption in captions for word in words(caption))
         known = [(-count, word) for word, count in counts.items() if count >= min_count]
         if not known:
-            expected = f"words that occur min_count={min_count} times"
-            raise ValueError(f"Vocabulary.of: expected {expected}, got none of {len(counts)}")
+            raise ValueError(
+                f"Vocabulary.of: expected words that occur {min_count=} times, "
+                f"got {len(counts)} rarer ones"
+            )
         return cls(tuple(word for _, word in sorted(known)))
 
     def __len__(self) -> int:

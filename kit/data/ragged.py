@@ -154,9 +154,8 @@ class Ragged:
         arrays = [np.asarray(part) for part in parts]
         shapes = {array.shape[1:] for array in arrays}
         if not arrays or len(shapes) > 1 or any(array.ndim == 0 for array in arrays):
-            expected = "arrays (length, *shape) of one shape"
             found = first_few(sorted(shapes)) or "none"
-            raise ValueError(f"Ragged.of: expected {expected}, got {found}")
+            raise ValueError(f"Ragged.of: expected arrays (length, *shape), one shape, got {found}")
         return cls(np.concatenate(arrays), np.array([len(array) for array in arrays]))
 
     def __len__(self) -> int:

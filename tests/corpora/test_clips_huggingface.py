@@ -298,7 +298,7 @@ def test_columns_of_other_than_lists_of_numbers_are_named(
 def test_inner_shapes_that_differ_between_rows_are_named() -> None:
     with pytest.raises(
         ValueError,
-        match=r"column 'x': Ragged.of: expected arrays \(length, \*shape\) of one shape, "
+        match=r"column 'x': Ragged.of: expected arrays \(length, \*shape\), one shape, "
         r"got \(1,\), \(2,\)$",
     ):
         clips(column([[[1.0]]] * 5 + [[[1.0, 2.0]]]), modalities="x")

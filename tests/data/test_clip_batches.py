@@ -356,11 +356,11 @@ def test_the_cut_of_a_clip_depends_on_seed_epoch_and_clip_alone() -> None:
         ({"size": 0}, r"^VideoCrop: size must be a whole number of at least 1, got 0$"),
         (
             {"scale": (0.0, 1.0)},
-            r"^VideoCrop: expected scale from above 0 to at most 1, got 0.0 to",
+            r"^VideoCrop: expected 0 < scale <= 1.0, got 0.0 to",
         ),
-        ({"scale": (0.5, 1.5)}, r"expected scale .* got 0.5 to 1.5$"),
-        ({"scale": (0.9, 0.5)}, r"expected scale .* got 0.9 to 0.5$"),
-        ({"ratio": (-1.0, 1.0)}, r"^VideoCrop: expected ratio from above 0 up, got -1.0 to 1.0$"),
+        ({"scale": (0.5, 1.5)}, r"expected 0 < scale <= 1.0, got 0.5 to 1.5$"),
+        ({"scale": (0.9, 0.5)}, r"expected 0 < scale <= 1.0, got 0.9 to 0.5$"),
+        ({"ratio": (-1.0, 1.0)}, r"^VideoCrop: expected 0 < ratio <= inf, got -1.0 to 1.0$"),
     ],
 )
 def test_crops_that_cannot_be_are_refused(wrong: dict[str, Any], message: str) -> None:

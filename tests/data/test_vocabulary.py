@@ -54,7 +54,7 @@ def test_long_captions_are_cut() -> None:
 
 
 def test_no_frequent_word_is_refused() -> None:
-    message = r"^Vocabulary\.of: expected words that occur min_count=3 times, got none of 2$"
+    message = r"^Vocabulary\.of: expected words that occur min_count=3 times, got 2 rarer ones$"
     with pytest.raises(ValueError, match=message):
         Vocabulary.of(["one", "two two"])
 
