@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from kit.data.vocabulary import Tokens
+from kit.data.ragged import Ragged
 
 
 def pad(sequences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     """One (batch, longest) int64 matrix, and the lengths (batch,)."""
-    return Tokens.of(sequences).padded(np.arange(len(sequences)))
+    ragged = Ragged.of([np.array(sequence) for sequence in sequences])
+    return ragged.padded(np.arange(len(sequences)))

@@ -133,7 +133,7 @@ def added(copy: Copy, file: str) -> None:
         ("itmeetsal/losses.py", True, False),
         ("itmeetsal/__init__.py", True, False),
         ("retrieval/images.py", True, False),
-        ("data/vocabulary.py", True, False),
+        ("data/pairs.py", True, False),
         ("amid/losses.py", False, True),
         ("distillation/inputs.py", False, True),
         ("data/clips.py", False, True),

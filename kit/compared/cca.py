@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kit.data.pairs import CaptionedImages, Corpus
-from kit.data.vocabulary import words
+from kit.data.pairs import CaptionedImages, Corpus, words
 from kit.metrics.retrieval import CrossModalScores, evaluate_cross_modal
 from kit.retrieval.images import ImageInput, ImageSource
 
@@ -90,9 +89,7 @@ def tuned_cca(corpus: Corpus, images: ImageInput) -> CCA:
     validation: dict[CCASettings, float] = {}
     maps_of: dict[CCASettings, tuple[Matrix, Matrix]] = {}
     for ridges in product(RIDGES, RIDGES):
-        roots = [
-            _inverse_root(*one, r) for one, r in zip((of_images, of_words), ridges, strict=True)
-        ]
+        roots = _inverse_root(of_images, ridges[0]), _inverse_root(of_words, ridges[1])
         left, correlation, right = np.linalg.svd(roots[0] @ between @ roots[1], full_matrices=False)
         for width, power in product(sorted({min(w, len(correlation)) for w in WIDTHS}), POWERS):
             weight = correlation[:width] ** power

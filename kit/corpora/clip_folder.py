@@ -13,24 +13,22 @@ Of a folder `mine`, row i of every array file belongs to line i of the table:
   ``class``; without it they are those of the table, by alphabet.
 """
 
-from __future__ import annotations
-
 import csv
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
 from kit.checks import check_unique, first_few
+from kit.corpora import refused_by
 from kit.data.clips import ClipCorpus, Clips
-from kit.data.ragged import Array, Modality, Ragged, clip_shape, is_ragged
-from kit.data.splits import refuse_shared_groups
+from kit.data.ragged import Modality, Ragged, clip_shape, is_ragged
+from kit.data.splits import SPLITS, corpus_of_splits
 from kit.files import atomic
 
 ITEMS_FILE, CLASSES_FILE = "items.csv", "classes.csv"
-SPLITS = ("train", "validation", "test")
 
 
 def read_clip_folder(
@@ -48,26 +46,11 @@ def read_clip_folder(
         ValueError: no table, other columns, a line with a field too few, too many or empty, an id
             twice, a label that is no class; no file of a modality, or two; arrays of Python
             objects, of another number of clips than the table has, or with numbers that are not
-            finite. The file is named, and the clips where it is about clips.
+            finite. The folder and file or modality are named, and the clips.
 
     """
-    folder = Path(folder)
-    items = _items(folder)
-    classes = _classes(folder, items)
-    files = _array_files(folder, modalities)
-    arrays = {name: _read_array(path) for name, path in files.items()}
-    numbers = {one: number for number, one in enumerate(classes)}
-    try:
-        clips = Clips(
-            "all",
-            [item["id"] for item in items],
-            [numbers[item["label"]] for item in items],
-            arrays,
-            [item["group"] for item in items if "group" in item],
-        )
-    except ValueError as error:
-        read = ", ".join([ITEMS_FILE, *(path.name for path in files.values())])
-        raise ValueError(f"read_clip_folder: {folder}: {error} (read from {read})") from error
+    with refused_by(f"read_clip_folder: {folder}"):
+        clips, classes, _ = _read(Path(folder), modalities)
     return clips, classes
 
 
@@ -86,26 +69,14 @@ def read_clip_corpus(folder: str | Path, *, modalities: Sequence[str] | None = N
             splits that do not fit together (`ClipCorpus`).
 
     """
-    folder = Path(folder)
-    clips, classes = read_clip_folder(folder, modalities=modalities)
-    path, items = folder / ITEMS_FILE, _items(folder)
-    if "split" not in items[0]:
-        raise ValueError(
-            f"read_clip_corpus: {path}: expected a column split, got {', '.join(items[0])}; "
-            "without it, read_clip_folder and stratified_split or group_folds make a corpus"
-        )
-    words = [item["split"] for item in items]
-    expected = f"read_clip_corpus: {path}: expected the splits {', '.join(SPLITS)}"
-    _refuse_others(expected, items, "split", SPLITS)
-    if set(words) != set(SPLITS):
-        counts = ", ".join(f"{words.count(split)} of {split}" for split in SPLITS)
-        raise ValueError(f"read_clip_corpus: {path}: expected clips of each split, got {counts}")
-    train, validation, test = (
-        clips.take([row for row, word in enumerate(words) if word == split], name=split)
-        for split in SPLITS
-    )
-    corpus = ClipCorpus(folder.resolve().name, classes, train, validation, test)
-    return refuse_shared_groups(f"read_clip_corpus: {path}", corpus)
+    with refused_by(f"read_clip_corpus: {folder}"):
+        clips, classes, items = _read(Path(folder), modalities)
+        if "split" not in items[0]:
+            found = f"{', '.join(items[0])}; read_clip_folder and stratified_split do without"
+            raise ValueError(f"{ITEMS_FILE}: expected a column split, got {found}")
+        _check_words(items, "split", SPLITS)
+        splits = [item["split"] for item in items]
+        return corpus_of_splits(clips, splits, classes, name=Path(folder).resolve().name)
 
 
 def write_clip_folder(folder: str | Path, clips: Clips, classes: Sequence[str]) -> None:
@@ -122,27 +93,42 @@ def write_clip_folder(folder: str | Path, clips: Clips, classes: Sequence[str]) 
 
     """
     folder = Path(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(f"write_clip_folder: {folder}: expected a new or an empty folder")
-    check_unique(f"write_clip_folder: {folder}", classes=classes)
-    if max(clips.labels) >= len(classes):
-        raise ValueError(
-            f"write_clip_folder: {folder}: expected a class of every label up to "
-            f"{max(clips.labels)}, got {len(classes)} classes"
-        )
-    if "" in (*clips.ids, *classes, *clips.groups):
-        raise ValueError(f"write_clip_folder: {folder}: an id, class or group is empty")
+    with refused_by(f"write_clip_folder: {folder}"):
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise ValueError("expected a new or an empty folder")
+        check_unique(CLASSES_FILE, classes=classes)
+        if max(clips.labels) >= len(classes):
+            highest = max(clips.labels)
+            raise ValueError(f"expected a class for each label up to {highest}, got {len(classes)}")
+        if "" in (*clips.ids, *classes, *clips.groups):
+            raise ValueError("an id, class or group is empty")
     for name, modality in clips.modalities.items():
         _write_arrays(folder / name, modality)
     _write_table(folder / CLASSES_FILE, {"class": classes})
     table = {"id": clips.ids, "label": [classes[label] for label in clips.labels]}
-    _write_table(
-        folder / ITEMS_FILE, table | ({"group": clips.groups} if len(clips.groups) else {})
+    groups = {"group": clips.groups} if len(clips.groups) else {}
+    _write_table(folder / ITEMS_FILE, table | groups)
+
+
+def _read(
+    folder: Path, modalities: Sequence[str] | None
+) -> tuple[Clips, tuple[str, ...], list[dict[str, str]]]:
+    """All clips, the names of their classes, and the lines of the table."""
+    items = _read_table(folder / ITEMS_FILE, ("id", "label"), ("split", "group"))
+    classes = tuple(sorted({item["label"] for item in items}))
+    if (folder / CLASSES_FILE).exists():
+        classes = tuple(line["class"] for line in _read_table(folder / CLASSES_FILE, ("class",)))
+        check_unique(CLASSES_FILE, classes=classes)
+        _check_words(items, "label", classes)
+    numbers = {one: number for number, one in enumerate(classes)}
+    clips = Clips(
+        "all",
+        [item["id"] for item in items],
+        [numbers[item["label"]] for item in items],
+        _read_arrays(folder, modalities),
+        [item["group"] for item in items if "group" in item],
     )
-
-
-def _items(folder: Path) -> list[dict[str, str]]:
-    return _read_table(folder / ITEMS_FILE, ("id", "label"), ("split", "group"))
+    return clips, classes, items
 
 
 def _read_table(
@@ -151,81 +137,64 @@ def _read_table(
     """The lines of a table by column: every field filled."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            header = next(reader, [])
-            lines = [(reader.line_num, line) for line in reader if line]
+            reader = csv.DictReader(file, restkey="", restval="", strict=True)
+            header = list(reader.fieldnames or ())
+            lines = [(reader.line_num, line) for line in reader]
     except FileNotFoundError:
-        lacking = f"the table {path.name} in" if path.parent.is_dir() else "a folder"
-        raise ValueError(
-            f"read_clip_folder: expected {lacking} {path.parent.resolve()}, found none"
-        ) from None
+        folder = path.parent.resolve()
+        raise ValueError(f"expected a folder {folder} with {path.name}, found none") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(
-            f"read_clip_folder: {path}: expected a table in UTF-8 with commas, got {error}"
-        ) from error
-    known = [*needed, *possible]
-    if len(set(header)) < len(header) or not set(needed) <= set(header) <= set(known):
+        expected = "expected a table in UTF-8 with commas"
+        raise ValueError(f"{path.name}: {expected}, got {error}") from error
+    known = {*needed, *possible}
+    if len(set(header)) < len(header) or not set(needed) <= set(header) <= known:
         perhaps = f" and perhaps {', '.join(possible)}" if possible else ""
+        found = ", ".join(header) or "none"
         raise ValueError(
-            f"read_clip_folder: {path}: expected the columns {', '.join(needed)}{perhaps}, "
-            f"got {', '.join(header) or 'none'}"
+            f"{path.name}: expected the columns {', '.join(needed)}{perhaps}, got {found}"
         )
     for number, line in lines:
-        if len(line) != len(header) or "" in line:
-            raise ValueError(
-                f"read_clip_folder: {path}, line {number}: expected {', '.join(header)}, "
-                f"all filled, got {','.join(line)!r}"
-            )
-    return [dict(zip(header, line, strict=True)) for _, line in lines]
+        if "" in line or "" in line.values():
+            expected = f"expected {', '.join(header)}, all filled"
+            raise ValueError(f"{path.name}, line {number}: {expected}, got {line}")
+    return [line for _, line in lines]
 
 
-def _classes(folder: Path, items: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
-    """The classes in their order: of the list if there is one, else of the table."""
-    path = folder / CLASSES_FILE
-    if not path.exists():
-        return tuple(sorted({item["label"] for item in items}))
-    classes = tuple(line["class"] for line in _read_table(path, ("class",)))
-    check_unique(f"read_clip_folder: {path}", classes=classes)
-    expected = f"expected labels that {CLASSES_FILE} lists ({first_few(classes)})"
-    _refuse_others(f"read_clip_folder: {folder / ITEMS_FILE}: {expected}", items, "label", classes)
-    return classes
+def _check_words(items: Sequence[Mapping[str, str]], column: str, known: Sequence[str]) -> None:
+    """Refuse lines of the table with a word in a column that is none of the known ones."""
+    others = [f"{item[column]!r} ({item['id']})" for item in items if item[column] not in known]
+    if others:
+        expected = f"expected a {column} among {first_few(known)}"
+        raise ValueError(f"{ITEMS_FILE}: {expected}, got {len(others)} others: {first_few(others)}")
 
 
-def _array_files(folder: Path, modalities: Sequence[str] | None) -> dict[str, Path]:
-    """The array file of each modality."""
+def _read_arrays(folder: Path, modalities: Sequence[str] | None) -> dict[str, Modality]:
+    """The modalities: of one size on the disk, else in memory."""
     found = sorted(folder.glob("[!.]*.np[yz]"))
-    check_unique(f"read_clip_folder: {folder}: array files", names=[path.stem for path in found])
+    check_unique("array files", names=[path.stem for path in found])
     files = {path.stem: path for path in found}
     wanted = list(files) if modalities is None else list(modalities)
     missing = [name for name in wanted if name not in files]
     if missing or not wanted:
-        raise ValueError(
-            f"read_clip_folder: {folder}: expected NAME.npy or NAME.npz of "
-            f"{', '.join(missing) or 'each modality'}, "
-            f"found {', '.join(path.name for path in found) or 'no array file'}"
-        )
-    return {name: files[name] for name in wanted}
+        lacking, names = ", ".join(missing) or "each modality", [path.name for path in found]
+        raise ValueError(f"expected NAME.npy or NAME.npz of {lacking}, found {names}")
+    return {name: _read_array(files[name]) for name in wanted}
 
 
 def _read_array(path: Path) -> Modality:
-    """A modality: on the disk if of one size, else in memory."""
     try:
         if path.suffix == ".npy":
             mapped = np.lib.format.open_memmap(path, mode="r")
             if mapped.ndim == 0:
                 raise ValueError("a single number")
             return mapped
-        with path.open("rb") as file:
-            arrays = np.load(file, allow_pickle=False)
-            if not isinstance(arrays, Mapping) or set(arrays) != {"values", "lengths"}:
-                got = ", ".join(arrays) if isinstance(arrays, Mapping) else "a single array"
-                raise ValueError(f"got {got}")
+        with path.open("rb") as file, np.lib.npyio.NpzFile(file) as arrays:
+            if set(arrays) != {"values", "lengths"}:
+                raise ValueError(f"got {', '.join(arrays)}")
             return Ragged(arrays["values"], arrays["lengths"])
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         expected = {".npy": "one array of numbers", ".npz": "the arrays values and lengths"}
-        raise ValueError(
-            f"read_clip_folder: {path}: expected {expected[path.suffix]}: {error}"
-        ) from error
+        raise ValueError(f"{path.name}: expected {expected[path.suffix]}: {error}") from error
 
 
 def _write_arrays(path: Path, modality: Modality) -> None:
@@ -234,7 +203,7 @@ def _write_arrays(path: Path, modality: Modality) -> None:
         with atomic(path.with_name(f"{path.name}.npy")) as part, part.open("wb") as file:
             _write_numbers(file, len(modality), modality)
         return
-    lengths = np.array([len(clip) for clip in _each(modality)])
+    lengths = np.array([len(modality[row]) for row in range(len(modality))])
     with atomic(path.with_name(f"{path.name}.npz")) as part, zipfile.ZipFile(part, "w") as archive:
         with archive.open("values.npy", "w", force_zip64=True) as file:
             _write_numbers(file, int(lengths.sum()), modality)
@@ -242,17 +211,13 @@ def _write_arrays(path: Path, modality: Modality) -> None:
             np.lib.format.write_array(file, lengths)
 
 
-def _each(modality: Modality) -> Iterator[Array]:
-    return (modality[row] for row in range(len(modality)))
-
-
 def _write_numbers(file: IO[bytes], length: int, modality: Modality) -> None:
     """What `np.save` writes of an array of this length, without having it all."""
     shape, kind = (length, *clip_shape(modality)), modality[0].dtype.str
     numbers = {"descr": kind, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, numbers)
-    for clip in _each(modality):
-        file.write(np.ascontiguousarray(clip).data)
+    for row in range(len(modality)):
+        file.write(np.ascontiguousarray(modality[row]).data)
 
 
 def _write_table(path: Path, columns: Mapping[str, Iterable[str]]) -> None:
@@ -260,12 +225,3 @@ def _write_table(path: Path, columns: Mapping[str, Iterable[str]]) -> None:
         writer = csv.writer(file)
         writer.writerow(columns)
         writer.writerows(zip(*columns.values(), strict=True))
-
-
-def _refuse_others(
-    expected: str, items: Sequence[Mapping[str, str]], column: str, known: Sequence[str]
-) -> None:
-    """Refuse lines of the table with a word in a column that is none of the known ones."""
-    others = [f"{item[column]!r} ({item['id']})" for item in items if item[column] not in known]
-    if others:
-        raise ValueError(f"{expected}, got {len(others)} others: {first_few(others)}")

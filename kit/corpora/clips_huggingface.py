@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kit.checks import first_few
-from kit.corpora.huggingface import split_table
+from kit.corpora import refused_by
+from kit.corpora.huggingface import read_table, rows_by_split
 from kit.data.clips import ClipCorpus, Clips
 from kit.data.ragged import Array, Modality, Ragged
-from kit.data.splits import refuse_shared_groups
+from kit.data.splits import corpus_of_splits
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
+_Columns = tuple[str, str | None, str | None]  # of labels, ids and groups
 
+
+@refused_by("clips_from_dataset")
 def clips_from_dataset(
     source: Any,
     *,
@@ -47,14 +50,15 @@ def clips_from_dataset(
     Raises:
         ValueError: a source that is none of these, a missing column, columns of the wrong type,
             rows without label, id, group or numbers, shapes that disagree, numbers that are not
-            finite, an id twice. Column and rows are named.
+            finite, an id twice. Column or modality and rows are named.
 
     """
-    columns = _Columns("clips_from_dataset", label, modalities, id_column, group_column)
-    table, _, _ = split_table(columns.function, source, columns.needed(), named=False)
-    return _clips(table, range(len(table)), columns)
+    columns, by_modality = (label, id_column, group_column), _by_modality(modalities)
+    table, _ = read_table(source, [*columns, *by_modality.values()])
+    return _clips(table, range(len(table)), columns, by_modality)
 
 
+@refused_by("clip_corpus_from_dataset")
 def clip_corpus_from_dataset(
     source: Any,
     *,
@@ -73,8 +77,8 @@ def clip_corpus_from_dataset(
         modalities: as there.
         id_column: as there.
         group_column: as there.
-        split_column: says of each row which split it is in; rows with another word are not used,
-            and counted in `ClipCorpus.notes`.
+        split_column: says of each row which split it is in; rows with another word (and parts with
+            another name) are not used, and counted in `ClipCorpus.notes`.
 
     Raises:
         ValueError: what `clips_from_dataset` refuses; not all splits, or one without rows; a group
@@ -82,104 +86,66 @@ def clip_corpus_from_dataset(
             (`ClipCorpus`).
 
     """
-    columns = _Columns("clip_corpus_from_dataset", label, modalities, id_column, group_column)
-    table, rows, notes = split_table(columns.function, source, columns.needed(), split_column)
-    for split, part in rows.items():
-        if not part:
-            raise ValueError(
-                f"{columns.function}: split {split!r}: expected at least one row, got none"
-            )
-    clips, classes = _clips(table, [row for part in rows.values() for row in part], columns)
-    ends = np.cumsum([len(part) for part in rows.values()]).tolist()
-    train, validation, test = (
-        clips.take(range(end - len(part), end), name=split)
-        for (split, part), end in zip(rows.items(), ends, strict=True)
-    )
-    corpus = ClipCorpus("dataset", classes, train, validation, test, tuple(notes))
-    return refuse_shared_groups(columns.function, corpus)
+    columns, by_modality = (label, id_column, group_column), _by_modality(modalities)
+    table, words = read_table(source, [*columns, *by_modality.values()], split_column)
+    rows, notes = rows_by_split(words)
+    used = [row for part in rows.values() for row in part]
+    splits = [split for split, part in rows.items() for _ in part]
+    clips, classes = _clips(table, used, columns, by_modality)
+    return corpus_of_splits(clips, splits, classes, name="dataset", notes=tuple(notes))
 
 
-@dataclass(frozen=True)
-class _Columns:
-    """Who asks, and for which columns."""
-
-    function: str
-    label: str
-    modalities: Mapping[str, str] | Sequence[str]
-    id_column: str | None
-    group_column: str | None
-
-    def by_modality(self) -> dict[str, str]:
-        """The column of each modality."""
-        if isinstance(self.modalities, Mapping):
-            return dict(self.modalities)
-        alone = [self.modalities] if isinstance(self.modalities, str) else self.modalities
-        return {column: column for column in alone}
-
-    def needed(self) -> list[str]:
-        """All columns that are asked for."""
-        words = (self.label, self.id_column, self.group_column)
-        named = [column for column in words if column is not None]
-        return [*named, *self.by_modality().values()]
+def _by_modality(modalities: Mapping[str, str] | Sequence[str]) -> dict[str, str]:
+    """The column of each modality."""
+    if isinstance(modalities, Mapping):
+        return dict(modalities)
+    alone = [modalities] if isinstance(modalities, str) else modalities
+    return {column: column for column in alone}
 
 
-def _clips(table: Dataset, rows: Sequence[int], columns: _Columns) -> tuple[Clips, tuple[str, ...]]:
+def _clips(
+    table: Dataset, rows: Sequence[int], columns: _Columns, modalities: Mapping[str, str]
+) -> tuple[Clips, tuple[str, ...]]:
     """These rows of a table in this order."""
-    plain = _plain(table.select(rows), columns.needed())
+    label, id_column, group_column = columns
+    plain: Any = table.select(rows).with_format("arrow")[:]
     ids = [f"row {row}" for row in rows]
 
     def words(column: str) -> list[Any]:
         values: list[Any] = plain[column].to_pylist()
         empty = [one for one, value in zip(ids, values, strict=True) if value in (None, "")]
         if empty:
-            raise ValueError(
-                f"{columns.function}: column {column!r}: expected a word or number in every row, "
-                f"{len(empty)} have none: {first_few(empty)}"
-            )
+            found = f"{len(empty)} have none: {first_few(empty)}"
+            raise ValueError(f"column {column!r}: expected a word or number in every row, {found}")
         return values
 
-    labels, classes = _labels(table, dict(zip(ids, words(columns.label), strict=True)), columns)
-    named = ids if columns.id_column is None else [str(one) for one in words(columns.id_column)]
-    groups = [] if columns.group_column is None else [str(g) for g in words(columns.group_column)]
-    by_modality = columns.by_modality()
-    try:
-        arrays = {name: _modality(c, plain[c], named) for name, c in by_modality.items()}
-        clips = Clips("all", named, labels, arrays, groups)
-    except ValueError as error:
-        raise ValueError(
-            f"{columns.function}: {error} (modalities from columns: "
-            f"{', '.join(f'{name} from {column!r}' for name, column in by_modality.items())})"
-        ) from error
-    return clips, classes
-
-
-def _plain(table: Dataset, columns: Sequence[str]) -> Any:
-    """Columns as Arrow keeps them, whatever format the dataset is set to."""
-    return table.select_columns(list(dict.fromkeys(columns))).with_format("arrow")[:]
+    labels, classes = _labels(label, table.features[label], words(label), ids)
+    named = ids if id_column is None else [str(one) for one in words(id_column)]
+    groups = [] if group_column is None else [str(group) for group in words(group_column)]
+    arrays = {name: _modality(column, plain[column], named) for name, column in modalities.items()}
+    return Clips("all", named, labels, arrays, groups), classes
 
 
 def _labels(
-    table: Dataset, values: Mapping[str, Any], columns: _Columns
+    column: str, feature: Any, values: Sequence[Any], ids: Sequence[str]
 ) -> tuple[list[int], tuple[str, ...]]:
-    """The label of each row by the row's name, and the names of the classes."""
+    """The label of each row, and the names of the classes."""
     from datasets import ClassLabel
 
-    feature, where = table.features[columns.label], f"column {columns.label!r}"
     if isinstance(feature, ClassLabel):
-        unknown = [f"{one} ({v})" for one, v in values.items() if not 0 <= v < len(feature.names)]
+        names = feature.names
+        pairs = zip(ids, values, strict=True)
+        unknown = [f"{one} ({value})" for one, value in pairs if not 0 <= value < len(names)]
         if unknown:
-            raise ValueError(
-                f"{columns.function}: {where}: expected labels of its {len(feature.names)} "
-                f"classes, got {len(unknown)} others: {first_few(unknown)}"
-            )
-        return list(values.values()), tuple(feature.names)
-    if {type(value) for value in values.values()} not in ({str}, {int}):
-        raise ValueError(
-            f"{columns.function}: {where}: expected class labels, words or whole numbers, "
-            f"got {feature}"
-        )
-    numbers = {value: number for number, value in enumerate(sorted(set(values.values())))}
-    return [numbers[value] for value in values.values()], tuple(str(value) for value in numbers)
+            expected = f"expected labels of {len(names)} classes"
+            found = f"{len(unknown)} others: {first_few(unknown)}"
+            raise ValueError(f"column {column!r}: {expected}, got {found}")
+        return list(values), tuple(names)
+    if {type(value) for value in values} not in ({str}, {int}):
+        expected = "expected class labels, words or whole numbers"
+        raise ValueError(f"column {column!r}: {expected}, got {feature}")
+    numbers = {value: number for number, value in enumerate(sorted(set(values)))}
+    return [numbers[value] for value in values], tuple(str(value) for value in numbers)
 
 
 def _modality(column: str, values: Any, ids: Sequence[str]) -> Modality:
@@ -190,20 +156,13 @@ def _modality(column: str, values: Any, ids: Sequence[str]) -> Modality:
             arrays.append(_array(value))
         except ValueError as error:
             wrong.append(f"{one} ({error})")
-    inner = {array.shape[1:] for array in arrays}
     if wrong:
-        raise ValueError(
-            f"column {column!r}: expected lists of numbers, {len(wrong)} rows are none: "
-            f"{first_few(wrong)}"
-        )
-    if len(inner) > 1:
-        raise ValueError(
-            f"column {column!r}: expected rows that differ in the length of the outermost list "
-            f"alone, got (length, ...) with ... of {first_few(sorted(inner))}"
-        )
-    if len({len(array) for array in arrays}) == 1:
+        expected = f"expected lists of numbers, {len(wrong)} rows are none"
+        raise ValueError(f"column {column!r}: {expected}: {first_few(wrong)}")
+    if len({array.shape for array in arrays}) == 1:
         return np.stack(arrays)
-    return Ragged.of(arrays)
+    with refused_by(f"column {column!r}"):
+        return Ragged.of(arrays)
 
 
 def _array(value: Any) -> Array:

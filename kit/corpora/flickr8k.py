@@ -3,16 +3,14 @@
 M. Hodosh, P. Young, J. Hockenmaier: Framing image description as a ranking task, JAIR 47 (2013).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from kit.checks import first_few
-from kit.data.images import FolderImages, why_unreadable
+from kit.checks import check_disjoint, check_unique, first_few
+from kit.corpora import refused_by
+from kit.data.images import FolderImages, known
 from kit.data.pairs import CaptionedImages, Corpus
-from kit.data.picture_files import known
 
 IMAGE_FOLDER = "Flicker8k_Dataset"  # the corpus's own spelling
 CAPTIONS_FILE = "Flickr8k.token.txt"
@@ -30,11 +28,12 @@ STRAY_NAME = "2258277193_586949ec62.jpg.1"
 _LINE = re.compile(r"(?P<name>[^\t]+)#(?P<number>\d+)\t(?P<caption>.*\S.*)")
 
 
+@refused_by("flickr8k")
 def flickr8k(folder: str | Path, *, skip_bad: bool = False) -> Corpus:
     """Flickr8K with its official splits: 6,000 / 1,000 / 1,000 images, five captions each.
 
     Every picture of the splits is decoded once (some seconds), so that a broken one is named here
-    and not in the middle of training; what was found is kept (see `kit.data.picture_files`). The
+    and not in the middle of training; what was found is kept (see `kit.data.images.known`). The
     instance label of an image is its running number over the three splits. `Corpus.notes` holds the
     counts, expected and found, the images in no split (91 in the real corpus; they are not used),
     and everything that was left out.
@@ -56,36 +55,24 @@ def flickr8k(folder: str | Path, *, skip_bad: bool = False) -> Corpus:
     folder = Path(folder)
     image_folder = folder / IMAGE_FOLDER
     if not image_folder.is_dir():
-        raise ValueError(
-            f"flickr8k: expected a folder of photographs at {image_folder}, found none"
-        )
+        raise ValueError(f"expected a folder of photographs at {image_folder}, found none")
     captions = _read_captions(folder / CAPTIONS_FILE)
     splits = _read_splits(folder)
     shipped = {file.name for file in image_folder.iterdir() if not file.name.startswith(".")}
 
     chosen = [name for names in splits.values() for name in names]
-    bad = _bad_images(chosen, shipped, captions, image_folder)
-    orphans = sorted(captions.keys() - shipped - set(chosen))
+    bad = _problems(chosen, shipped, captions, image_folder)
     if not skip_bad:
-        _refuse(bad, [name for name in orphans if name != STRAY_NAME])
-
+        _refuse({name: problem for name, problem in bad.items() if name != STRAY_NAME})
     notes = [f"left out, {problem}: {name}" for name, problem in bad.items()]
-    notes += [
-        f"left out, {len(captions[name])} captions of an image neither in the folder "
-        f"nor in a split: {name}"
-        for name in orphans
-    ]
     unused = sorted(shipped - set(chosen))
     spare = sum(len(captions.get(name, ())) for name in unused)
     notes.append(f"{len(unused)} images ({spare} captions) are in no split and are not used")
 
-    parts, first_label = [], 0
+    parts: list[CaptionedImages] = []
     for split, names in splits.items():
         kept = [name for name in names if name not in bad]
-        if not kept:
-            raise ValueError(
-                f"flickr8k: split {split!r}: none of its {len(names)} images is usable"
-            )
+        first_label = sum(len(part.image_names) for part in parts)
         part = CaptionedImages(
             name=split,
             image_names=kept,
@@ -96,7 +83,6 @@ def flickr8k(folder: str | Path, *, skip_bad: bool = False) -> Corpus:
         )
         parts.append(part)
         notes.append(_count(part))
-        first_label += len(kept)
     train, validation, test = parts
     return Corpus("flickr8k", train, validation, test, tuple(notes))
 
@@ -106,14 +92,12 @@ def _read_captions(path: Path) -> dict[str, list[str]]:
     captions: dict[str, list[str]] = {}
     seen: set[str] = set()
     for number, line in enumerate(_lines(path), start=1):
-        match = _LINE.fullmatch(line)
+        match, key = _LINE.fullmatch(line), line.partition("\t")[0]
         if match is None:
-            raise ValueError(
-                f"flickr8k: {path}, line {number}: expected NAME#NUMBER<TAB>caption, got {line!r}"
-            )
-        key = line.partition("\t")[0]
+            expected = "expected NAME#NUMBER<TAB>caption"
+            raise ValueError(f"{path}, line {number}: {expected}, got {line!r}")
         if key in seen:
-            raise ValueError(f"flickr8k: {path}, line {number}: {key} has a caption already")
+            raise ValueError(f"{path}, line {number}: {key} has a caption already")
         seen.add(key)
         captions.setdefault(match["name"], []).append(match["caption"].strip())
     return captions
@@ -122,21 +106,12 @@ def _read_captions(path: Path) -> dict[str, list[str]]:
 def _read_splits(folder: Path) -> dict[str, list[str]]:
     """The image names of each split: none empty, no name twice."""
     splits: dict[str, list[str]] = {}
-    owner: dict[str, str] = {}
     for split, file in SPLIT_FILES.items():
         splits[split] = [line.strip() for line in _lines(folder / file) if line.strip()]
         if not splits[split]:
-            raise ValueError(f"flickr8k: {folder / file}: expected image names, got an empty split")
-        twice = []
-        for name in splits[split]:
-            if name in owner:
-                twice.append(f"{name} (also in {owner[name]})")
-            owner[name] = file
-        if twice:
-            raise ValueError(
-                f"flickr8k: {folder / file}: splits must not overlap, "
-                f"{len(twice)} names come again: {first_few(twice)}"
-            )
+            raise ValueError(f"{folder / file}: expected image names, got an empty split")
+        check_unique(f"{folder / file}", names=splits[split])
+    check_disjoint(f"{folder}", "images", list(splits.items()))
     return splits
 
 
@@ -145,50 +120,42 @@ def _lines(path: Path) -> list[str]:
         with path.open(encoding="utf-8") as file:
             return [line.rstrip("\n") for line in file]
     except FileNotFoundError:
-        raise ValueError(f"flickr8k: expected the file {path}, found none") from None
+        raise ValueError(f"expected the file {path}, found none") from None
     except UnicodeDecodeError as error:
-        raise ValueError(f"flickr8k: {path}: expected UTF-8 text, got {error}") from None
+        raise ValueError(f"{path}: expected UTF-8 text, got {error}") from None
 
 
-def _bad_images(
+def _problems(
     names: Sequence[str], shipped: set[str], captions: dict[str, list[str]], folder: Path
 ) -> dict[str, str]:
-    """What is wrong with each image of the splits that cannot be used."""
-    bad: dict[str, str] = {}
-    there = [name for name in names if name in shipped and name in captions]
-    files = dict(zip(there, known(folder, there, check=why_unreadable), strict=True))
-    for name in names:
-        if name not in shipped:
-            bad[name] = "missing image"
-        elif name not in captions:
-            bad[name] = "image without captions"
-        elif files[name].problem:
-            bad[name] = f"unreadable image ({files[name].problem})"
-    return bad
+    """What is wrong with each image of the splits that cannot be used; captions of no image."""
+    there = [name for name in names if name in shipped]
+    bad = {name: "missing image" for name in names if name not in shipped}
+    bad |= {name: "image without captions" for name in there if name not in captions}
+    for name, file in zip(there, known(folder, there), strict=True):
+        if file.problem:
+            bad.setdefault(name, f"unreadable image ({file.problem})")
+    orphans = sorted(captions.keys() - shipped - set(names))
+    return bad | {name: f"captions without image ({len(captions[name])})" for name in orphans}
 
 
-def _refuse(bad: dict[str, str], orphans: list[str]) -> None:
+def _refuse(bad: dict[str, str]) -> None:
     """Raise if anything is bad, with the number of each kind and the first names."""
     kinds: dict[str, list[str]] = {}
     for name, problem in bad.items():
         kinds.setdefault(problem.partition(" (")[0], []).append(name)
-    if orphans:
-        kinds["captions without image"] = orphans
-    if kinds:
-        found = "; ".join(
-            f"{len(names)} x {kind}: {first_few(names)}" for kind, names in kinds.items()
-        )
+    found = [f"{len(names)} x {kind}: {first_few(names)}" for kind, names in kinds.items()]
+    if found:
         raise ValueError(
-            f"flickr8k: expected every image of the splits with its captions, got {found}. "
+            f"expected every image of the splits with its captions, got {'; '.join(found)}. "
             "skip_bad=True leaves them out and lists them in the corpus's notes"
         )
 
 
 def _count(split: CaptionedImages) -> str:
     images, captions = len(split.image_names), len(split.captions)
-    expected = PUBLISHED_IMAGES[split.name]
-    agrees = images == expected and captions == expected * CAPTIONS_PER_IMAGE
+    published = PUBLISHED_IMAGES[split.name], PUBLISHED_IMAGES[split.name] * CAPTIONS_PER_IMAGE
     return (
-        f"{split.name}: expected {expected} images and {expected * CAPTIONS_PER_IMAGE} captions, "
-        f"found {images} and {captions}" + ("" if agrees else " (differs)")
+        f"{split.name}: expected {published[0]} images and {published[1]} captions, "
+        f"found {images} and {captions}" + " (differs)" * ((images, captions) != published)
     )

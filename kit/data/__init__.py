@@ -1,5 +1,5 @@
 """What data is: `Corpus` and `PairBatch` of images and captions, `ClipCorpus` and `ClipBatch`.
 
-``pairs``, ``vocabulary`` and ``images`` for the first; ``clips``, ``ragged``, ``splits``,
-``crops``, ``clip_batches`` and ``log_mel`` for the second.
+``pairs`` and ``images`` for the first; ``clips``, ``splits``, ``clip_batches`` and ``log_mel`` for
+the second; ``epochs`` loads both.
 """

@@ -4,27 +4,88 @@ The order of clips and what is cut out of each are a pure function of (seed, epo
 loader has no state to save and a killed run resumes exactly.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
+from kit.checks import check_whole
 from kit.data.clips import ClipBatch, Clips
-from kit.data.crops import VideoCrop
-from kit.data.epochs import EpochLoader, blocks
-from kit.data.ragged import is_ragged
+from kit.data.epochs import blocks
+from kit.data.ragged import Array, is_ragged
 
 # An independent stream of chance for the order; one for what is cut out of each clip.
 _ORDER, _CUT, _SHIFT = 20, 21, 22
 
 
+@dataclass(frozen=True)
+class VideoCrop:
+    """How a long video enters a network for short square ones, as in the paper's reference [9].
+
+    In training: consecutive frames from a random start, of which a random part of random size and
+    shape is brought to `size`, mirrored every other time. In evaluation: all windows that do not
+    overlap, each with its square centre; a video with fewer frames than a window is one window, its
+    last frame standing still.
+
+    Raises:
+        ValueError: frames or size below 1; shares that are no range within 0..1, or a range of
+            ratios that is none.
+
+    """
+
+    frames: int = 16
+    size: int = 112  # pixels, width and height
+    scale: tuple[float, float] = (0.25, 1.0)  # share of the area that is kept
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)  # width to height
+    mirrored: bool = True
+
+    def __post_init__(self) -> None:
+        check_whole("VideoCrop", at_least=1, frames=self.frames, size=self.size)
+        for what, most in (("scale", 1.0), ("ratio", float("inf"))):
+            low, high = getattr(self, what)  # lists, when they come from a file
+            if not 0 < low <= high <= most or high == float("inf"):
+                raise ValueError(f"VideoCrop: expected 0 < {what} <= {most}, got {low} to {high}")
+            object.__setattr__(self, what, (low, high))
+
+    def training(self, video: Array, rng: np.random.Generator) -> Tensor:
+        """One random window (frames, size, size, channels) float32 of a video."""
+        from torchvision.transforms import RandomResizedCrop
+
+        start = int(rng.integers(max(1, len(video) - self.frames + 1)))
+        window = self._window(video, start)
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(int(rng.integers(2**62)))
+            box = RandomResizedCrop.get_params(window, list(self.scale), list(self.ratio))
+        cut = self._resized(window, *box)
+        return cut.flip(2) if self.mirrored and rng.integers(2) else cut
+
+    def evaluation(self, video: Array) -> Tensor:
+        """All windows (windows, frames, size, size, channels) float32 of a video."""
+        last = max(1, len(video) - self.frames + 1)
+        side = min(video.shape[1:3])
+        top, left = (video.shape[1] - side) // 2, (video.shape[2] - side) // 2
+        windows = [self._window(video, start) for start in range(0, last, self.frames)]
+        return torch.stack([self._resized(window, top, left, side, side) for window in windows])
+
+    def _window(self, video: Array, start: int) -> Tensor:
+        """(frames, channels, height, width) float32 from a frame on."""
+        rows = np.arange(start, start + self.frames).clip(max=len(video) - 1)
+        return torch.from_numpy(np.asarray(video[rows], dtype=np.float32)).movedim(-1, 1)
+
+    def _resized(self, window: Tensor, top: int, left: int, height: int, width: int) -> Tensor:
+        part = window[..., top : top + height, left : left + width]
+        size = (self.size, self.size)
+        resized = F.interpolate(part, size=size, mode="bilinear", antialias=True)
+        return resized.movedim(1, -1)
+
+
 @dataclass(frozen=True, eq=False)
-class TrainingBatches:
+class TrainingClips:
     """A split's clips for training, a batch for each key (epoch, rows); picklable, for workers."""
 
     clips: Clips
@@ -33,64 +94,40 @@ class TrainingBatches:
     shifts: Mapping[str, int] = field(default_factory=dict)
     seed: int = 0
 
-    def __getitem__(self, key: tuple[int, Sequence[int]]) -> ClipBatch:
+    def __getitem__(self, key: tuple[int, Sequence[int] | NDArray[np.int64]]) -> ClipBatch:
+        epoch, rows = key[0], [int(row) for row in key[1]]
         uncut = [name for name in self.modalities if name not in self.crops]
-        values, lengths = stack_clips(self.clips, uncut, key[1])
+        batch = stack_clips(self.clips, uncut, rows)
+        values = batch.modalities
         for name, crop in self.crops.items():
             clips = self.clips.modality(name)
-            values[name] = torch.stack(
-                [crop.training(clips[row], rng) for row, rng in self._chances(_CUT, *key)]
-            )
+            cut = [crop.training(clips[row], self._chance(_CUT, epoch, row)) for row in rows]
+            values[name] = torch.stack(cut)
         for name, most in self.shifts.items():
-            ways = [rng.integers(-most, most + 1, 2) for _, rng in self._chances(_SHIFT, *key)]
+            ways = [self._chance(_SHIFT, epoch, row).integers(-most, most + 1, 2) for row in rows]
             videos = zip(values[name], ways, strict=True)
             values[name] = torch.stack([shifted(video, *way) for video, way in videos])
-        return _batch(self.clips, values, lengths, key[1])
+        return batch
 
-    def _chances(
-        self, stream: int, epoch: int, rows: Sequence[int]
-    ) -> list[tuple[int, np.random.Generator]]:
-        """For each row a generator that depends on nothing else of the batch."""
-        return [(row, np.random.default_rng((self.seed, stream, epoch, row))) for row in rows]
+    def order(self, batch_size: int, epoch: int) -> list[NDArray[np.int64]]:
+        """The rows of each batch of an epoch: all clips in random order, in full batches.
 
+        Clips that are left over wait for the next epoch's order: the paper's losses compare within
+        a batch, and a smaller one would be another loss.
 
-class ClipLoader:
-    """The training batches of each epoch: all clips in random order.
+        Raises:
+            ValueError: fewer clips than a batch has.
 
-    Clips that are left over when all full batches are made wait for the next epoch's order: the
-    paper's losses compare within a batch, and a smaller one would be another loss.
+        """
+        count = len(self.clips)
+        if not 1 <= batch_size <= count:
+            raise ValueError(f"TrainingClips: expected 1..{count} clips a batch, got {batch_size}")
+        order = np.random.default_rng((self.seed, _ORDER, epoch)).permutation(count)
+        return np.split(order[: count - count % batch_size], count // batch_size)
 
-    Args:
-        batches: what is asked for.
-        batch_size: clips in a batch.
-        workers: loader processes, which live as long as the loader.
-        pin: whether batches come in pinned memory, for a GPU.
-
-    Raises:
-        ValueError: fewer clips than a batch has.
-
-    """
-
-    def __init__(
-        self, batches: TrainingBatches, batch_size: int, *, workers: int = 0, pin: bool = False
-    ) -> None:
-        self.batches, self.batch_size, clips = batches, batch_size, len(batches.clips)
-        if not 1 <= batch_size <= clips:
-            raise ValueError(
-                "ClipLoader: expected batch_size of at least 1 and no more than the "
-                f"{clips} training clips, got {batch_size}"
-            )
-        self._epochs = EpochLoader(batches, workers=workers, pin=pin)
-
-    def __len__(self) -> int:
-        return len(self.batches.clips) // self.batch_size
-
-    def epoch(self, epoch: int, *, skip: int = 0) -> Iterator[ClipBatch]:
-        """The batches of one epoch, without the first `skip`."""
-        rng = np.random.default_rng((self.batches.seed, _ORDER, epoch))
-        order = rng.permutation(len(self.batches.clips))[: len(self) * self.batch_size]
-        rows = order.reshape(len(self), -1).tolist()
-        return self._epochs.epoch([(epoch, batch) for batch in rows[skip:]])
+    def _chance(self, stream: int, epoch: int, row: int) -> np.random.Generator:
+        """A generator for a clip that depends on nothing else of the batch."""
+        return np.random.default_rng((self.seed, stream, epoch, row))
 
 
 def evaluation_batches(
@@ -114,30 +151,25 @@ def evaluation_batches(
     """
     crops = crops or {}
     if len(crops) > 1:
-        raise ValueError(
-            f"evaluation_batches: expected at most one cropped modality, got {', '.join(crops)}"
-        )
+        raise ValueError(f"evaluation_batches: expected at most one crop, got {list(crops)}")
     uncut = [name for name in modalities if name not in crops]
-    for rows in blocks(len(clips), 1 if crops else batch_size):
-        values, lengths = stack_clips(clips, uncut, rows)
-        if not crops:
-            yield _batch(clips, values, lengths, rows)
-        for name, crop in crops.items():
-            for windows in crop.evaluation(clips.modality(name)[rows[0]]).split(batch_size):
-                many = len(windows)
-                repeated = {other: v.repeat_interleave(many, 0) for other, v in values.items()}
-                steps = {other: s.repeat_interleave(many, 0) for other, s in lengths.items()}
-                yield _batch(clips, {**repeated, name: windows}, steps, list(rows) * many)
+    if not crops:
+        yield from (stack_clips(clips, uncut, rows) for rows in blocks(len(clips), batch_size))
+    for name, crop in crops.items():
+        for row in range(len(clips)):
+            for windows in crop.evaluation(clips.modality(name)[row]).split(batch_size):
+                batch = stack_clips(clips, uncut, [row] * len(windows))
+                batch.modalities[name] = windows
+                yield batch
 
 
-def stack_clips(
-    clips: Clips, modalities: Sequence[str], rows: Sequence[int]
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """These clips uncut, as numbers by modality; ragged ones end in zeros and have lengths."""
+def stack_clips(clips: Clips, modalities: Sequence[str], rows: Sequence[int]) -> ClipBatch:
+    """These clips, uncut; one that comes several times is read once."""
     values, lengths = {}, {}
     for name in modalities:
         modality = clips.modality(name)
-        parts = [np.asarray(modality[row], dtype=np.float32) for row in rows]
+        read = {row: np.asarray(modality[row], dtype=np.float32) for row in dict.fromkeys(rows)}
+        parts = [read[row] for row in rows]
         if is_ragged(modality):
             # Copies: what is mapped from a file may not be written to, torch would warn of it.
             copies = [torch.from_numpy(part.copy()) for part in parts]
@@ -145,7 +177,8 @@ def stack_clips(
             lengths[name] = torch.tensor([len(part) for part in parts])
         else:
             values[name] = torch.from_numpy(np.stack(parts))
-    return values, lengths
+    labels = torch.tensor([clips.labels[row] for row in rows])
+    return ClipBatch.of(values, lengths, labels, torch.tensor(rows))
 
 
 def shifted(video: Tensor, down: int, right: int) -> Tensor:
@@ -154,10 +187,3 @@ def shifted(video: Tensor, down: int, right: int) -> Tensor:
     rows = (torch.arange(height) - int(down)).clamp(0, height - 1)
     columns = (torch.arange(width) - int(right)).clamp(0, width - 1)
     return video[:, rows][:, :, columns]
-
-
-def _batch(
-    clips: Clips, values: dict[str, Tensor], lengths: dict[str, Tensor], rows: Sequence[int]
-) -> ClipBatch:
-    labels = torch.tensor([clips.labels[row] for row in rows])
-    return ClipBatch.of(values, lengths, labels, torch.tensor(rows))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field, replace
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kit.checks import check_disjoint, check_lengths, check_name, check_unique, first_few
-from kit.data.ragged import Array, Ragged, clip_shape, is_ragged, taken
-from kit.data.ragged import Modality as Modality
+from kit.data.ragged import Array, Modality, Ragged, clip_shape, is_ragged, taken
+
+Transform = Callable[[Array], Array]
+Tensors = dict[str, Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,10 +55,8 @@ class Clips:
     def __post_init__(self, checked: Collection[str]) -> None:
         where, count = f"Clips: split {self.name!r}", len(self.ids)
         if count == 0 or not self.modalities:
-            raise ValueError(
-                f"{where}: expected at least one clip and one modality, "
-                f"got {count} and {len(self.modalities)}"
-            )
+            found = f"{count} and {len(self.modalities)}"
+            raise ValueError(f"{where}: expected at least one clip and one modality, got {found}")
         for what in self.modalities:
             check_name(where, modality=what)
         check_lengths(where, "clip", count, labels=self.labels)
@@ -66,10 +66,9 @@ class Clips:
         check_unique(where, ids=self.ids)
         labels = np.asarray(self.labels)
         if labels.ndim != 1 or labels.dtype.kind not in "iu" or labels.min() < 0:
-            raise ValueError(
-                f"{where}: labels must be whole numbers of at least 0, got {labels.dtype} "
-                f"{labels.shape}: {first_few(np.unique(labels.astype(str)).tolist())}"
-            )
+            few = first_few(np.unique(labels.astype(str)).tolist())
+            found = f"{labels.dtype} {labels.shape}: {few}"
+            raise ValueError(f"{where}: labels must be whole numbers of at least 0, got {found}")
         # Python's own words and numbers, so that they are hashed and saved the same everywhere.
         object.__setattr__(self, "ids", [str(one) for one in self.ids])
         object.__setattr__(self, "labels", labels.tolist())
@@ -94,10 +93,8 @@ class Clips:
         numbers = np.asarray(rows).tolist()
         wrong = [row for row in numbers if type(row) is not int or not 0 <= row < len(self)]
         if wrong or not numbers:
-            raise ValueError(
-                f"Clips: split {self.name!r}: expected the numbers of rows, at least one, all in "
-                f"0..{len(self) - 1}, got {first_few(wrong) or 'none'}"
-            )
+            where, found = f"Clips: split {self.name!r}", first_few(wrong) or "none"
+            raise ValueError(f"{where}: expected numbers of rows, 0..{len(self) - 1}, got {found}")
         return Clips(
             name or self.name,
             [self.ids[row] for row in numbers],
@@ -107,7 +104,7 @@ class Clips:
             checked=self.modalities,
         )
 
-    def with_modality(self, name: str, source: str, transform: Callable[[Array], Array]) -> Clips:
+    def with_modality(self, name: str, source: str, transform: Transform) -> Clips:
         """The same clips with one more modality, made of another clip by clip, such as log-mel.
 
         A ragged modality gives a ragged one, except where every clip becomes a vector.
@@ -137,10 +134,8 @@ class Clips:
 
         """
         if name not in self.modalities:
-            raise ValueError(
-                f"Clips: split {self.name!r} has no modality {name!r}, "
-                f"only {', '.join(self.modalities)}"
-            )
+            known = ", ".join(self.modalities)
+            raise ValueError(f"Clips: split {self.name!r} has no modality {name!r}, only {known}")
         return self.modalities[name]
 
 
@@ -150,9 +145,8 @@ def _check_clips(where: str, modality: Modality, ids: Sequence[str]) -> None:
     kind, shape = getattr(first, "dtype", type(first).__name__), np.shape(first)[ragged:]
     numbers = isinstance(first, np.ndarray | np.generic) and first.dtype.kind in "fiu"
     if not numbers or 0 in shape:
-        raise ValueError(
-            f"{where}: expected a non-empty array of numbers, got {kind} {(len(modality), *shape)}"
-        )
+        found = f"{kind} {(len(modality), *shape)}"
+        raise ValueError(f"{where}: expected a non-empty array of numbers, got {found}")
     if isinstance(modality, np.ndarray | Ragged) and first.dtype.kind != "f":
         return  # of one shape and type anyway
     other, wrong = [], []
@@ -163,10 +157,8 @@ def _check_clips(where: str, modality: Modality, ids: Sequence[str]) -> None:
         elif first.dtype.kind == "f" and not np.isfinite(clip).all():
             wrong.append(one)
     if other:
-        raise ValueError(
-            f"{where}: expected clips of one shape and type, as of {ids[0]!r} {kind} {shape}, "
-            f"got {len(other)} others: {first_few(other)}"
-        )
+        like, found = f"{ids[0]!r} {kind} {shape}", first_few(other)
+        raise ValueError(f"{where}: expected clips like {like}, got {len(other)} others: {found}")
     if wrong:
         raise ValueError(f"{where}: {len(wrong)} clips hold nan or infinity: {first_few(wrong)}")
 
@@ -197,15 +189,11 @@ class ClipCorpus:
         for split in self.splits:
             kinds = _kinds(split)
             if kinds != expected:
-                raise ValueError(
-                    f"{where}: modalities of {split.name!r} are {kinds}, of 'train' {expected}"
-                )
+                raise ValueError(f"{where}: {split.name!r} has {kinds}, 'train' has {expected}")
             unknown = sorted(set(split.labels) - set(range(len(self.classes))))
             if unknown:
-                raise ValueError(
-                    f"{where}: split {split.name!r} has labels without a class: "
-                    f"{first_few(unknown)}; there are {len(self.classes)} classes"
-                )
+                most, found = len(self.classes) - 1, f"{split.name!r}: {first_few(unknown)}"
+                raise ValueError(f"{where}: labels must be 0..{most}, got in {found}")
         object.__setattr__(self, "classes", tuple(str(one) for one in self.classes))
         taught = set(self.train.labels)
         lacking = [one for label, one in enumerate(self.classes) if label not in taught]
@@ -222,13 +210,9 @@ class ClipCorpus:
         """Clips of each split."""
         return {split.name: len(split) for split in self.splits}
 
-    def with_modality(
-        self, name: str, source: str, transform: Callable[[Array], Array]
-    ) -> ClipCorpus:
+    def with_modality(self, name: str, source: str, transform: Transform) -> ClipCorpus:
         """The same clips with one more modality, made of another (see `Clips.with_modality`)."""
-        train, validation, test = (
-            split.with_modality(name, source, transform) for split in self.splits
-        )
+        train, validation, test = (s.with_modality(name, source, transform) for s in self.splits)
         return replace(self, train=train, validation=validation, test=test)
 
     def fingerprint(self) -> str:
@@ -267,31 +251,21 @@ class ClipBatch(NamedTuple):
 
     """
 
-    modalities: dict[str, Tensor]
-    lengths: dict[str, Tensor]
+    modalities: Tensors
+    lengths: Tensors
     labels: Tensor
     indices: Tensor
     classmates: Tensor
 
     @classmethod
-    def of(
-        cls,
-        modalities: dict[str, Tensor],
-        lengths: dict[str, Tensor],
-        labels: Tensor,
-        indices: Tensor,
-    ) -> ClipBatch:
+    def of(cls, modalities: Tensors, lengths: Tensors, labels: Tensor, indices: Tensor) -> Self:
         """A batch on the CPU."""
         counts = (labels[:, None] == labels[None, :]).sum(1)
         return cls(modalities, lengths, labels, indices, (counts > 1).nonzero().squeeze(1))
 
     def to(self, device: torch.device) -> ClipBatch:
         """On a device; what decides shapes stays on the CPU, so that nothing waits for a look."""
-        return self._replace(
-            modalities={
-                name: values.to(device, non_blocking=True)
-                for name, values in self.modalities.items()
-            },
-            labels=self.labels.to(device, non_blocking=True),
-            indices=self.indices.to(device, non_blocking=True),
-        )
+        moved = {name: v.to(device, non_blocking=True) for name, v in self.modalities.items()}
+        labels = self.labels.to(device, non_blocking=True)
+        indices = self.indices.to(device, non_blocking=True)
+        return self._replace(modalities=moved, labels=labels, indices=indices)

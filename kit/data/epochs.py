@@ -1,7 +1,5 @@
 """Loader processes that live as long as their loader, instead of an epoch."""
 
-from __future__ import annotations
-
 import contextlib
 import multiprocessing
 import os
@@ -13,7 +11,9 @@ import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any, Generic, Protocol, TypeVar, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 Loaded = TypeVar("Loaded", covariant=True)
@@ -23,6 +23,16 @@ class Batches(Protocol[Loaded]):
     """A batch for each key, by no chance but the key's; picklable, for platforms without fork."""
 
     def __getitem__(self, key: Any, /) -> Loaded: ...
+
+
+class Ordered(Batches[Loaded], Protocol[Loaded]):
+    """Those of a training, for keys (epoch, rows).
+
+    If nothing has to be opened for them, they have an attribute `in_memory` that is true.
+    """
+
+    def order(self, batch_size: int, epoch: int) -> list[NDArray[np.int64]]:
+        """The rows of each batch of an epoch; every epoch has as many batches."""
 
 
 class EpochLoader(Generic[Loaded]):
@@ -92,6 +102,35 @@ class EpochLoader(Generic[Loaded]):
                 processes: Any = iter(loader)
             weakref.finalize(loader, processes._shutdown_workers)
         return loader
+
+
+class TrainingLoader(Generic[Loaded]):
+    """The batches of each epoch; `loader.epoch(3, skip=7)` leaves the first 7 out.
+
+    Args:
+        batches: what is asked for, and in which order.
+        batch_size: samples in a batch.
+        workers: loader processes, which live as long as the loader; none are started where all is
+            in memory.
+        pin: whether batches come in pinned memory, for a GPU.
+
+    """
+
+    def __init__(
+        self, batches: Ordered[Loaded], batch_size: int, *, workers: int = 0, pin: bool = False
+    ) -> None:
+        self.batches, self.batch_size = batches, batch_size
+        self._count = len(batches.order(batch_size, 0))
+        workers = 0 if getattr(batches, "in_memory", False) else workers
+        self._loader = EpochLoader(batches, workers=workers, pin=pin)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def epoch(self, epoch: int, *, skip: int = 0) -> Iterator[Loaded]:
+        """The batches of one epoch, without the first `skip`."""
+        order = self.batches.order(self.batch_size, epoch)[skip:]
+        return self._loader.epoch([(epoch, rows) for rows in order])
 
 
 def blocks(count: int, size: int) -> list[range]:

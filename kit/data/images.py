@@ -1,12 +1,15 @@
 """Pictures: opened in one place, checked, and turned into what a network takes."""
 
-from __future__ import annotations
-
+import contextlib
 import hashlib
+import json
+import os
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, ClassVar
+from typing import IO, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -14,8 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from kit.data.picture_files import known
 from kit.encoders.image import ImageTransform
+from kit.files import atomic, file_hash
 
 # What Pillow's decoders raise on broken files, from a cut JPEG to a bad PNG chunk.
 DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError)
@@ -40,8 +43,8 @@ def open_picture(source: Path | str | IO[bytes], *, where: str = "") -> Image.Im
         raise ValueError(f"{where}: expected a picture, got {error}") from error
 
 
-def why_unreadable(source: Path | IO[bytes]) -> str | None:
-    """Why a picture cannot be decoded, in the decoder's words; None if it can.
+def why_unreadable(source: Path | IO[bytes]) -> str:
+    """Why a picture cannot be decoded, in the decoder's words; "" if it can.
 
     The whole file is read, but JPEGs are decoded at an eighth of their size, which is twice as fast
     and still finds a file that was cut short.
@@ -53,7 +56,7 @@ def why_unreadable(source: Path | IO[bytes]) -> str | None:
     except DECODING_ERRORS as error:
         words = str(error).replace(repr(str(source)), "").replace(repr(source), "")
         return words.strip(" :") or type(error).__name__
-    return None
+    return ""
 
 
 @dataclass(frozen=True)
@@ -86,8 +89,6 @@ class TransformedImages:
 
     open_image: Callable[[int], Image.Image]
     transform: ImageTransform
-    mirrors: ClassVar[bool] = True
-    in_memory: ClassVar[bool] = False
 
     def __call__(
         self, rows: Sequence[int] | NDArray[np.int64], flipped: NDArray[np.bool_] | None = None
@@ -101,3 +102,85 @@ class TransformedImages:
     def __getitem__(self, rows: Sequence[int]) -> Tensor:
         """Plain views: what an `EpochLoader` asks for by rows."""
         return self(rows)
+
+
+KNOWN_FILE = ".known_pictures.json"
+TICK = 0.02  # seconds; the clock of a local file system is finer
+
+
+class Known(NamedTuple):
+    """A file as it was when it was read: `problem` is why it is no picture, "" if it is one."""
+
+    size: int
+    changed: int
+    entry_changed: int
+    hash: str
+    problem: str
+
+
+def known(folder: Path, names: Sequence[str]) -> list[Known]:
+    """What is known of some files of a folder; what is new or was changed is read now.
+
+    It is kept in a file beside the pictures, or in the user's cache where that folder may not be
+    written to. A file is believed to be the same as long as its size and its times (of its content
+    and of its entry in the file system) are.
+
+    Args:
+        folder: holds the files.
+        names: of the files, relative to the folder.
+
+    Raises:
+        ValueError: a file that is not there or cannot be read.
+
+    """
+    found: dict[str, Known] = {}
+    for place in reversed(_places(folder)):
+        found |= _read_known(place)
+    stats = {name: _stat(folder / name) for name in names}
+    new = [name for name in stats if name not in found or found[name][:3] != stats[name]]
+    if new:
+        # What was written within the clock's last tick could be written again with the same time.
+        newest = max(max(stats[name][1:]) for name in new) / 1e9
+        time.sleep(min(TICK, max(0.0, newest + TICK - time.time())))
+
+        def read(name: str) -> Known:
+            path = folder / name
+            return Known(*stats[name], file_hash("known", path), why_unreadable(path))
+
+        with ThreadPoolExecutor() as threads:
+            found |= zip(new, threads.map(read, new), strict=True)
+        _write_known(folder, found)
+    return [found[name] for name in names]
+
+
+def _places(folder: Path) -> tuple[Path, Path]:
+    """Where it is kept: beside the pictures, else in the user's cache."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    named = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:32]
+    return folder / KNOWN_FILE, cache / "crossmodal_kit" / f"{named}.json"
+
+
+def _stat(path: Path) -> tuple[int, int, int]:
+    try:
+        stat = path.stat()
+    except (OSError, ValueError) as error:
+        raise ValueError(f"known: {path}: expected a picture, got {error}") from None
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+
+
+def _read_known(place: Path) -> dict[str, Known]:
+    """What was kept there: nothing if it is not there, or no longer whole."""
+    try:
+        kept = json.loads(place.read_bytes())
+        return {name: Known(*entry) for name, entry in kept.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def _write_known(folder: Path, found: dict[str, Known]) -> None:
+    text = json.dumps(found)
+    for place in _places(folder):
+        with contextlib.suppress(OSError):  # a folder that may only be read
+            with atomic(place) as part:
+                part.write_text(text, encoding="utf-8")
+            return

@@ -1,7 +1,5 @@
 """A waveform as a log-mel spectrogram: how loud each band of pitch is, frame by frame."""
 
-from __future__ import annotations
-
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
@@ -48,10 +46,11 @@ class LogMel:
     def __post_init__(self) -> None:
         counts = {name: getattr(self, name) for name in ("sample_rate", "window", "hop", "mels")}
         check_whole("LogMel", at_least=1, **counts)
-        if not 0 <= self.low_hz < self.high_hz <= self.sample_rate / 2:
+        low, high, half = self.low_hz, self.high_hz, self.sample_rate / 2
+        if not 0 <= low < high <= half:
             raise ValueError(
-                f"LogMel: expected 0 <= low_hz < high_hz <= {self.sample_rate / 2}, half the "
-                f"sample rate, got {self.low_hz} and {self.high_hz}"
+                f"LogMel: expected 0 <= low_hz < high_hz <= {half}, half the sample rate, "
+                f"got {low} and {high}"
             )
 
     @cached_property
@@ -75,10 +74,8 @@ class LogMel:
             )
         empty = int((matrix.max(axis=1) == 0).sum())
         if empty:
-            raise ValueError(
-                f"LogMel: {empty} of {self.mels} bands hold no frequency of a window of "
-                f"{self.window} samples; expected fewer mels or a longer window"
-            )
+            found = f"{empty} of {self.mels} bands"
+            raise ValueError(f"LogMel: expected fewer mels or a longer window, {found} are empty")
         matrix.flags.writeable = False
         return matrix
 
@@ -99,21 +96,13 @@ class LogMel:
         waveform = np.asarray(waveform)
         long = waveform.size > 0 and waveform.ndim > 0 and waveform.shape[-1] >= self.window
         if waveform.dtype.kind != "f" or not long:
-            raise ValueError(
-                f"LogMel: expected waveforms (..., samples) of floats, at least {self.window} "
-                f"samples, a window, got {waveform.dtype} {waveform.shape}"
-            )
+            least, found = self.window, f"{waveform.dtype} {waveform.shape}"
+            raise ValueError(f"LogMel: expected float waveforms (..., from {least}), got {found}")
         if not np.isfinite(waveform).all():
             raise ValueError("LogMel: expected a finite waveform, got nan or infinity")
-        samples = torch.from_numpy(waveform.astype(np.float32))
-        spectrum = torch.stft(
-            samples.reshape(-1, samples.shape[-1]),
-            self.window,
-            self.hop,
-            window=torch.hann_window(self.window),
-            pad_mode="reflect",
-            return_complex=True,
-        )
+        samples = torch.from_numpy(waveform.astype(np.float32)).reshape(-1, waveform.shape[-1])
+        hann = torch.hann_window(self.window)
+        spectrum = torch.stft(samples, self.window, self.hop, window=hann, return_complex=True)
         power = (spectrum.real.square() + spectrum.imag.square()).transpose(1, 2)
         loudness = power.numpy() @ self.bands.T
         # In float64, where 10 log10 of the floor is -100 and not -100.00001.

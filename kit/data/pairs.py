@@ -1,18 +1,19 @@
-"""What image-caption data is here: a split, a corpus, a batch of pairs, and the order they come in.
+"""What image-caption data is here: splits and corpora, words as numbers, pairs in batches.
 
 Every source (Scenes, Flickr8K, a Hugging Face dataset) becomes a `Corpus` of `CaptionedImages`;
 every training step gets a `PairBatch`. The order of samples and every augmentation are a pure
 function of (seed, epoch, index), so a loader has no state to save and a killed run resumes exactly.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+import string
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import NamedTuple, Protocol
+from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,8 +22,16 @@ from PIL import Image
 from torch import Tensor
 
 from kit.checks import check_disjoint, check_lengths, check_unique, check_whole, first_few
-from kit.data.epochs import EpochLoader, spare_cores
-from kit.data.vocabulary import Tokens, Vocabulary
+from kit.data.epochs import spare_cores
+from kit.data.ragged import Ragged
+
+UNKNOWN, START = 1, 2
+MAX_TOKENS = 100
+
+_PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+# The stream of chance that mirrors features; the other ones have the epoch in its place.
+_MIRROR = 2**31
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,10 +75,8 @@ class CaptionedImages:
         described = self.image_of_caption
         outside = described[(described < 0) | (described >= images)]
         if len(outside):
-            raise ValueError(
-                f"{where}: captions without an image: indices must lie in 0..{images - 1}, "
-                f"got {first_few(np.unique(outside).tolist())}"
-            )
+            found = first_few(np.unique(outside).tolist())
+            raise ValueError(f"{where}: caption_images must lie in 0..{images - 1}, got {found}")
         silent = (np.bincount(described, minlength=images) == 0).nonzero()[0]
         if len(silent):
             names = first_few([self.image_names[index] for index in silent])
@@ -85,15 +92,10 @@ class CaptionedImages:
         """The instance label of each caption: its image's."""
         return [self.image_labels[index] for index in self.caption_images]
 
-    @cached_property
-    def _by_image(self) -> list[NDArray[np.int64]]:
-        """Where the captions of each image are."""
-        ends = np.cumsum(np.bincount(self.image_of_caption, minlength=len(self.image_names)))
-        return np.split(np.argsort(self.image_of_caption, kind="stable"), ends[:-1])
-
     def captions_of(self, image: int) -> list[str]:
         """What is said of one image."""
-        return [self.captions[index] for index in self._by_image[image]]
+        rows = np.flatnonzero(self.image_of_caption == image).tolist()
+        return [self.captions[row] for row in rows]
 
     def content_hash(self) -> str:
         """What tells the pictures from others, all of them.
@@ -159,6 +161,73 @@ class Corpus:
         return digest.hexdigest()
 
 
+def words(caption: str) -> list[str]:
+    """Lower case, without punctuation, cut at white space.
+
+    >>> words("A dog's ball, red .")
+    ['a', 'dogs', 'ball', 'red']
+    """
+    return caption.lower().translate(_PUNCTUATION).split()
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The known words in the order of their ids from 3 on; 0 pads, 1 is unknown, 2 starts.
+
+    >>> vocabulary = Vocabulary.of(["a red ball", "a red cube", "a dog"], min_count=2)
+    >>> vocabulary.words, vocabulary.encode("A red fox.")
+    (('a', 'red'), [2, 3, 4, 1])
+    """
+
+    words: tuple[str, ...]
+
+    @classmethod
+    def of(cls, captions: Iterable[str], *, min_count: int = 3) -> "Vocabulary":
+        """The words that occur at least `min_count` times, by falling count, then by alphabet.
+
+        Give it *training* captions only: a word seen in a test caption alone must stay unknown.
+        """
+        counts = Counter(word for caption in captions for word in words(caption))
+        known = [(-count, word) for word, count in counts.items() if count >= min_count]
+        if not known:
+            raise ValueError(
+                f"Vocabulary.of: expected words that occur {min_count=} times, "
+                f"got {len(counts)} rarer ones"
+            )
+        return cls(tuple(word for _, word in sorted(known)))
+
+    def __len__(self) -> int:
+        return len(self.words) + START + 1
+
+    @cached_property
+    def ids(self) -> dict[str, int]:
+        """The id of each known word."""
+        return {word: index for index, word in enumerate(self.words, start=START + 1)}
+
+    def encode(self, caption: str) -> list[int]:
+        """``<start>`` and the ids of the words, `MAX_TOKENS` at most; no word at all is UNKNOWN.
+
+        >>> Vocabulary(("dog",)).encode("...")
+        [2, 1]
+        """
+        ids = [self.ids.get(word, UNKNOWN) for word in words(caption)] or [UNKNOWN]
+        return [START, *ids][:MAX_TOKENS]
+
+    def tokens(self, captions: Iterable[str]) -> Ragged:
+        """The ids of many captions as one flat array, in two bytes an id where all ids fit.
+
+        >>> Vocabulary(("dog",)).tokens(["a dog", "dog"]).padded(np.array([1, 0]))
+        (tensor([[2, 3, 0],
+                [2, 1, 3]]), tensor([2, 3]))
+        """
+        ids, lengths = array("H" if len(self) <= 2**16 else "I"), array("q")
+        for caption in captions:
+            encoded = self.encode(caption)
+            ids.extend(encoded)
+            lengths.append(len(encoded))
+        return Ragged(np.array(ids), np.array(lengths))
+
+
 class PairBatch(NamedTuple):
     """A batch of image-caption pairs.
 
@@ -173,28 +242,15 @@ class PairBatch(NamedTuple):
     labels: Tensor
     indices: Tensor
 
-    def to(self, device: torch.device) -> PairBatch:
+    def to(self, device: torch.device) -> "PairBatch":
         """On a device; the lengths stay on the CPU, where packing wants them."""
-        images, tokens, labels, indices = (
-            part.to(device, non_blocking=True)
-            for part in (self.images, self.tokens, self.labels, self.indices)
-        )
-        return PairBatch(images, tokens, self.lengths, labels, indices)
+        moved = (one if one is self.lengths else one.to(device, non_blocking=True) for one in self)
+        return PairBatch(*moved)
 
 
-class Pictures(Protocol):
-    """Where a split's images come from: pixels through a transform, or features."""
-
-    @property
-    def mirrors(self) -> bool:
-        """Whether the mirrored view of an image is another one."""
-
-    @property
-    def in_memory(self) -> bool:
-        """Whether nothing has to be opened, so that no loader process is worth its start."""
-
-    def __call__(self, rows: NDArray[np.int64], flipped: NDArray[np.bool_] | None = None) -> Tensor:
-        """Images as the network takes them, (rows, ...) float32, mirrored where `flipped`."""
+# Where a split's images come from, pixels or features: rows, and which of them are mirrored, to
+# (rows, ...) float32. If nothing has to be opened, it has an attribute `in_memory` that is true.
+Pictures = Callable[[NDArray[np.int64], NDArray[np.bool_] | None], Tensor]
 
 
 class TrainingPairs:
@@ -208,11 +264,10 @@ class TrainingPairs:
     def __init__(
         self, split: CaptionedImages, pictures: Pictures, vocabulary: Vocabulary, *, seed: int
     ) -> None:
-        self.pictures = pictures
-        self.seed = seed
-        self.mirrored = split.mirrored and pictures.mirrors
+        self.pictures, self.seed, self.mirrored = pictures, seed, split.mirrored
+        self.in_memory = getattr(pictures, "in_memory", False)
         self.caption_images = split.image_of_caption
-        self.tokens = Tokens.of(map(vocabulary.encode, split.captions))
+        self.tokens = vocabulary.tokens(split.captions)
         classes, numbered = np.unique(np.asarray(split.image_labels), return_inverse=True)
         self.labels = numbered[self.caption_images]
         self.classes = len(classes)
@@ -223,18 +278,27 @@ class TrainingPairs:
     def __getitem__(self, key: tuple[int, NDArray[np.int64]]) -> PairBatch:
         epoch, rows = key
         images = self.pictures(self.caption_images[rows], self._flipped(epoch, rows))
-        return PairBatch(
-            images,
-            *self.tokens.padded(rows),
-            torch.from_numpy(self.labels[rows]),
-            torch.from_numpy(rows),
-        )
+        labels, indices = torch.from_numpy(self.labels[rows]), torch.from_numpy(rows)
+        return PairBatch(images, *self.tokens.padded(rows), labels, indices)
+
+    def order(self, batch_size: int, epoch: int) -> list[NDArray[np.int64]]:
+        """The rows of each batch of an epoch (see `batches_by_length`)."""
+        lengths, seed = self.tokens.lengths, self.seed
+        return batches_by_length(lengths, batch_size=batch_size, seed=seed, epoch=epoch)
 
     def _flipped(self, epoch: int, rows: NDArray[np.int64]) -> NDArray[np.bool_] | None:
         if not self.mirrored:
             return None
+        if self.in_memory:  # a generator for each sample would cost more than its features
+            return _coins(self.seed, epoch, len(self))[rows]
         keys = [(self.seed, epoch, row) for row in rows.tolist()]
         return np.array([np.random.default_rng(key).integers(2) for key in keys], bool)
+
+
+@lru_cache(maxsize=1)
+def _coins(seed: int, epoch: int, count: int) -> NDArray[np.bool_]:
+    """Whether each sample is mirrored in an epoch, drawn at once."""
+    return np.random.default_rng((seed, _MIRROR, epoch)).integers(2, size=count, dtype=bool)
 
 
 def batches_by_length(
@@ -254,45 +318,11 @@ def batches_by_length(
     draw = np.random.default_rng((seed, epoch))
     shuffled = draw.permutation(len(lengths))
     order = shuffled[np.argsort(np.asarray(lengths)[shuffled], kind="stable")]
-    batches = np.split(order, _starts(len(order), batch_size)[1:])
+    alone = len(order) > batch_size > 1 and len(order) % batch_size == 1
+    batches = np.split(order, range(batch_size, len(order) - alone, batch_size))
     return [batches[index] for index in draw.permutation(len(batches))]
-
-
-class PairLoader:
-    """The training batches of each epoch; `loader.epoch(3, skip=7)` leaves the first 7 out.
-
-    Args:
-        pairs: what is asked for.
-        batch_size: pairs in a batch.
-        workers: loader processes, which live as long as the loader; none are started where all is
-            in memory.
-        pin: whether batches come in pinned memory, for a GPU.
-
-    """
-
-    def __init__(
-        self, pairs: TrainingPairs, batch_size: int, *, workers: int = 0, pin: bool = False
-    ) -> None:
-        self.pairs, self.batch_size = pairs, batch_size
-        workers = 0 if pairs.pictures.in_memory else workers
-        self._epochs = EpochLoader(pairs, workers=workers, pin=pin)
-
-    def __len__(self) -> int:
-        return len(_starts(len(self.pairs), self.batch_size))
-
-    def epoch(self, epoch: int, *, skip: int = 0) -> Iterator[PairBatch]:
-        """The batches of one epoch, without the first `skip`."""
-        lengths, seed = self.pairs.tokens.lengths, self.pairs.seed
-        batches = batches_by_length(lengths, batch_size=self.batch_size, seed=seed, epoch=epoch)
-        return self._epochs.epoch([(epoch, rows) for rows in batches[skip:]])
 
 
 def default_workers(split: CaptionedImages) -> int:
     """Loader processes for a split: none where its pictures are in memory."""
     return spare_cores() if getattr(split.open_image, "from_disk", False) else 0
-
-
-def _starts(samples: int, batch_size: int) -> range:
-    """Where each batch begins."""
-    alone = samples > batch_size > 1 and samples % batch_size == 1
-    return range(0, samples - alone, batch_size)

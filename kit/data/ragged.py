@@ -1,4 +1,4 @@
-"""What is asked for clip by clip: a modality, in memory, on the disk, or made then.
+"""Arrays of different lengths; what is asked for clip by clip, in memory, on the disk, made then.
 
 Nothing here, and nothing that takes a `Modality`, holds more of it than a few clips, unless it was
 in memory already.
@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from kit.checks import first_few
 
 Array = NDArray[Any]
 
 
-@runtime_checkable
 class Modality(Protocol):
     """Clips of one kind by row: an array (clips, ...), also mapped from a file; or anything lazy.
 
@@ -134,15 +135,11 @@ class Ragged:
     def __post_init__(self) -> None:
         lengths = np.asarray(self.lengths)
         if lengths.ndim != 1 or lengths.dtype.kind not in "iu" or not (lengths > 0).all():
-            raise ValueError(
-                "Ragged: expected lengths to be (clips,) whole numbers of at least 1, "
-                f"got {lengths.dtype} {lengths.shape}: {first_few(lengths.ravel().tolist())}"
-            )
-        if self.values.ndim == 0 or lengths.sum() != len(self.values):
-            raise ValueError(
-                f"Ragged: expected lengths that sum to the rows of values {self.values.shape}, "
-                f"got {lengths.sum()}"
-            )
+            found = f"{lengths.dtype} {lengths.shape}: {first_few(lengths.ravel().tolist())}"
+            raise ValueError(f"Ragged: lengths must be (clips,) whole numbers from 1, got {found}")
+        shape = self.values.shape
+        if not shape or lengths.sum() != shape[0]:
+            raise ValueError(f"Ragged: lengths must sum to rows of {shape}, got {lengths.sum()}")
         object.__setattr__(self, "lengths", lengths.astype(np.int64))
         object.__setattr__(self, "_starts", np.cumsum(lengths) - lengths)
 
@@ -157,10 +154,8 @@ class Ragged:
         arrays = [np.asarray(part) for part in parts]
         shapes = {array.shape[1:] for array in arrays}
         if not arrays or len(shapes) > 1 or any(array.ndim == 0 for array in arrays):
-            raise ValueError(
-                "Ragged.of: expected at least one array, all (length, ...) with one shape behind "
-                f"the length, got {first_few([array.shape for array in arrays]) or 'none'}"
-            )
+            found = first_few(sorted(shapes)) or "none"
+            raise ValueError(f"Ragged.of: expected arrays (length, *shape), one shape, got {found}")
         return cls(np.concatenate(arrays), np.array([len(array) for array in arrays]))
 
     def __len__(self) -> int:
@@ -174,5 +169,19 @@ class Ragged:
         """The clips of these rows, in this order."""
         parts = [self.values[:0], *(self[row] for row in rows)]
         return Ragged(np.concatenate(parts), self.lengths[list(rows)])
+
+    def padded(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Of whole numbers: these rows as (rows, longest, ...) int64, ending in zeros, and lengths.
+
+        >>> Ragged.of([np.array([2, 7]), np.array([2, 7, 8])]).padded(np.array([1, 0]))
+        (tensor([[2, 7, 8],
+                [2, 7, 0]]), tensor([3, 2]))
+        """
+        lengths = self.lengths[rows]
+        places = np.arange(lengths.max())
+        inside = places < lengths[:, None]
+        padded = np.zeros((*inside.shape, *self.values.shape[1:]), np.int64)
+        padded[inside] = self.values[(self._starts[rows][:, None] + places)[inside]]
+        return torch.from_numpy(padded), torch.from_numpy(lengths)
 
     _starts: NDArray[np.int64] = field(init=False, repr=False)

@@ -1,14 +1,14 @@
 """Clips into training, validation and test: at random by class, or one group left out at a time."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kit.checks import check_disjoint
+from kit.checks import first_few
 from kit.data.clips import ClipCorpus, Clips
+
+SPLITS = ("train", "validation", "test")
 
 
 def stratified_split(
@@ -34,32 +34,22 @@ def stratified_split(
 
     """
     if len(shares) != 3 or not min(shares) > 0 or not abs(sum(shares) - 1) <= 1e-9:
-        raise ValueError(
-            f"stratified_split: expected three positive shares that sum to 1, got {shares}"
-        )
+        raise ValueError(f"stratified_split: expected three positive shares of sum 1, got {shares}")
     rng = np.random.default_rng((seed, 10))
     labels = np.asarray(clips.labels)
-    part = np.zeros(len(clips), dtype=int)
+    splits = np.full(len(clips), "train", object)
     for label in np.unique(labels):
         rows = rng.permutation(np.flatnonzero(labels == label))
         if len(rows) < 3:
-            raise ValueError(
-                "stratified_split: expected at least three clips of a class, "
-                f"got {len(rows)} of label {label}"
-            )
+            found = f"{len(rows)} of label {label}"
+            raise ValueError(f"stratified_split: expected at least 3 clips of a class, got {found}")
         # At least one each; what is left over by rounding goes to the training split.
         held = [max(1, round(share * len(rows))) for share in shares[1:]]
         while sum(held) > len(rows) - 1:
             held[held.index(max(held))] -= 1
-        part[rows[len(rows) - sum(held) :]] = 1
-        part[rows[len(rows) - held[1] :]] = 2
-    train, validation, test = _taken(clips, part)
-    torn = set(test.groups) & {*train.groups, *validation.groups}
-    notes = (
-        f"{len(torn)} of {len(set(clips.groups))} groups are in the test split and in another: a "
-        "random split may flatter; group_folds keeps them together",
-    )
-    return ClipCorpus(name, classes, train, validation, test, notes if torn else ())
+        splits[rows[len(rows) - sum(held) :]] = "validation"
+        splits[rows[len(rows) - held[1] :]] = "test"
+    return corpus_of_splits(clips, splits, classes, name=name, drawn=True)
 
 
 def group_folds(
@@ -91,31 +81,47 @@ def group_folds(
     labels = np.asarray(clips.labels)
     for fold, group in enumerate(names):
         rng = np.random.default_rng((seed, 11, fold))
-        part = np.where(groups == group, 2, 0)
+        splits = np.where(groups == group, "test", "train").astype(object)
         for label in np.unique(labels):
             rows = rng.permutation(np.flatnonzero((labels == label) & (groups != group)))
-            part[rows[: max(1, round(validation * len(rows)))]] = 1
-        yield group, ClipCorpus(f"{name}, {group} tested", classes, *_taken(clips, part))
+            splits[rows[: max(1, round(validation * len(rows)))]] = "validation"
+        yield group, corpus_of_splits(clips, splits, classes, name=f"{name}, {group} tested")
 
 
-def _taken(clips: Clips, part: NDArray[np.int_]) -> tuple[Clips, Clips, Clips]:
-    """Training, validation and test split: the clips whose part is 0, 1, 2."""
-    train, validation, test = (np.flatnonzero(part == number) for number in range(3))
-    return (
-        clips.take(train, name="train"),
-        clips.take(validation, name="validation"),
-        clips.take(test, name="test"),
-    )
+def corpus_of_splits(
+    clips: Clips,
+    splits: Sequence[str] | NDArray[np.object_],
+    classes: tuple[str, ...],
+    *,
+    name: str,
+    notes: tuple[str, ...] = (),
+    drawn: bool = False,
+) -> ClipCorpus:
+    """The corpus of clips whose splits are known.
 
-
-def refuse_shared_groups(where: str, corpus: ClipCorpus) -> ClipCorpus:
-    """A corpus with splits of its own, if no group that is tested is also learnt from.
+    Args:
+        clips: all of them.
+        splits: the word train, validation or test for each clip.
+        classes: the name of each label.
+        name: of the corpus.
+        notes: what its reader says of it.
+        drawn: whether the splits were drawn without regard to groups: those that are in the test
+            split and in another are then noted, and not refused.
 
     Raises:
-        ValueError: groups that are in the test split and in another.
+        ValueError: a split without clips; groups that are in the test split and in another.
 
     """
-    others = {*corpus.train.groups, *corpus.validation.groups}
-    parts = ((corpus.test.name, corpus.test.groups), ("train or validation", others))
-    check_disjoint(f"{where}: groups must not be split apart", "groups", parts)
-    return corpus
+    rows = {split: np.flatnonzero(np.asarray(splits) == split) for split in SPLITS}
+    if not all(map(len, rows.values())):
+        counts = ", ".join(f"{len(found)} of {split}" for split, found in rows.items())
+        raise ValueError(f"ClipCorpus {name!r}: expected clips of each split, got {counts}")
+    train, validation, test = (clips.take(found, name=split) for split, found in rows.items())
+    torn = sorted(set(test.groups) & {*train.groups, *validation.groups})
+    many = f"{len(torn)} of {len(set(clips.groups))} groups are in the test split and in another"
+    if torn and not drawn:
+        raise ValueError(f"ClipCorpus {name!r}: {many}: {first_few(torn)}")
+    if torn:
+        flatters = "a random split may flatter; group_folds keeps them together"
+        notes = (*notes, f"{many}: {flatters}")
+    return ClipCorpus(name, classes, train, validation, test, notes)

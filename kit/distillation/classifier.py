@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from kit.data.clip_batches import evaluation_batches
-from kit.data.clips import Clips, Modality
-from kit.data.crops import VideoCrop
+from kit.data.clip_batches import VideoCrop, evaluation_batches
+from kit.data.clips import Clips
+from kit.data.ragged import Modality
 from kit.distillation.config import TrainingConfig
 from kit.distillation.inputs import ClipInput, ClipKind, crops
 from kit.distillation.networks import Encoders, Models, clip_encoders

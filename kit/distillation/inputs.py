@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 from torch import nn
 
 from kit.checks import check_choice
-from kit.data.crops import VideoCrop
+from kit.data.clip_batches import VideoCrop
 from kit.data.ragged import Modality, clip_shape, is_ragged
 from kit.encoders.audio import CNN14, SmallAudio
 from kit.encoders.sequence import LSTMPool

@@ -20,9 +20,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from kit.code_version import code_version
-from kit.data.clip_batches import ClipLoader, TrainingBatches
+from kit.data.clip_batches import TrainingClips
 from kit.data.clips import ClipCorpus, Clips
-from kit.data.epochs import spare_cores
+from kit.data.epochs import TrainingLoader, spare_cores
 from kit.distillation.classifier import Classifier, ClassifierBlueprint, restore, scores_of
 from kit.distillation.config import TrainingConfig
 from kit.distillation.inputs import ClipInput, ClipKind, crops, shifts
@@ -100,11 +100,11 @@ def train(
     blueprint = _blueprint(corpus, config, target, auxiliary, teacher)
     # What does not fit is refused before there is a folder that remembers the attempt.
     inputs = _cut_alike(blueprint)
-    batches = TrainingBatches(corpus.train, list(inputs), crops(inputs), shifts(inputs), seed=seed)
+    batches = TrainingClips(corpus.train, list(inputs), crops(inputs), shifts(inputs), seed=seed)
     pin = torch.device(device).type == "cuda"
     cutting = spare_cores() if crops(inputs) else 0
     opening = cutting if workers is None else workers
-    loader = ClipLoader(batches, config.batch_size, workers=opening, pin=pin)
+    loader = TrainingLoader(batches, config.batch_size, workers=opening, pin=pin)
     teachers = None if teacher is None else restore(teacher, TeacherAlone).method.networks
     seed_everything(seed)
     method = blueprint.build(config, teachers)

@@ -124,11 +124,6 @@ class ImageFeatures:
                 f"ImageFeatures: features of {len(bad)} images are not finite: {first_few(bad)}"
             )
 
-    @property
-    def mirrors(self) -> bool:
-        """Whether the mirrored pictures have features of their own."""
-        return len(self.views) == 2
-
     def __call__(
         self, rows: Sequence[int] | NDArray[np.int64], flipped: NDArray[np.bool_] | None = None
     ) -> Tensor:
@@ -136,7 +131,7 @@ class ImageFeatures:
         index = torch.as_tensor(rows)
         if self.rows is not None:
             index = self.rows[index]
-        if flipped is not None and self.mirrors:
+        if flipped is not None and len(self.views) == 2:
             index = index + self.views.shape[1] * torch.from_numpy(flipped)
         return self.views.flatten(0, 1).index_select(0, index).float()
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from kit.code_version import code_version
 from kit.data import pairs
-from kit.data.vocabulary import Tokens, Vocabulary
+from kit.data.epochs import TrainingLoader
 from kit.experiment import Experiment, carry_out
 from kit.files import atomic, read_json, write_json
 from kit.metrics.retrieval import CrossModalScores, evaluate_cross_modal
@@ -80,7 +80,7 @@ def train(
     }
 
     def build(folder: Path) -> Experiment:
-        vocabulary = Vocabulary.of(corpus.train.captions, min_count=config.min_word_count)
+        vocabulary = pairs.Vocabulary.of(corpus.train.captions, min_count=config.min_word_count)
         opening = pairs.default_workers(corpus.train) if workers is None else workers
         cache = Path(images.cache) if images.cache else folder / "features"
         source = ImageSource(images, cache, device=device, workers=opening)
@@ -100,7 +100,7 @@ def train(
         pin = torch.device(device).type == "cuda"
         return Experiment(
             method=retriever.method,
-            loader=pairs.PairLoader(training, config.batch_size, workers=opening, pin=pin),
+            loader=TrainingLoader(training, config.batch_size, workers=opening, pin=pin),
             epochs=config.epochs,
             precision=precision,
             validate=lambda: scores_by_name(retriever.evaluate(corpus.validation)),
@@ -122,7 +122,7 @@ class Retriever:
 
     method: Method[SharedFeatures, pairs.PairBatch]
     towers: Towers
-    vocabulary: Vocabulary
+    vocabulary: pairs.Vocabulary
     source: ImageSource
 
     def encode_images(self, pictures: Sequence[Path | str | Image.Image]) -> Tensor:
@@ -149,7 +149,7 @@ class Retriever:
 
     def encode_texts(self, sentences: Sequence[str]) -> Tensor:
         """Encode sentences: (sentences, dim) float32, of any norm."""
-        tokens = Tokens.of(map(self.vocabulary.encode, sentences))
+        tokens = self.vocabulary.tokens(sentences)
         order = torch.from_numpy(np.argsort(tokens.lengths, kind="stable"))
         networks = self.method.networks
         device = device_of(networks)
@@ -198,7 +198,7 @@ class RetrieverBlueprint:
 
     def build(self, config: TowersConfig, source: ImageSource) -> Retriever:
         """The method of these numbers on new towers."""
-        vocabulary = Vocabulary(self.vocabulary)
+        vocabulary = pairs.Vocabulary(self.vocabulary)
         towers = Towers(
             config,
             image_backbone=source.trained,

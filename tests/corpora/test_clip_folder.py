@@ -17,8 +17,9 @@ from kit.corpora.clip_folder import (
     read_clip_folder,
     write_clip_folder,
 )
-from kit.data.clip_batches import ClipLoader, TrainingBatches, evaluation_batches
+from kit.data.clip_batches import TrainingClips, evaluation_batches
 from kit.data.clips import Clips
+from kit.data.epochs import TrainingLoader
 from kit.data.ragged import Ragged, Taken
 from kit.data.splits import group_folds, stratified_split
 
@@ -111,11 +112,8 @@ def test_group_and_split_may_be_absent(folder: Path) -> None:
 
 def test_a_group_that_is_tested_is_nowhere_else(folder: Path) -> None:
     (folder / "items.csv").write_text(TABLE.replace("e,one,test,s3", "e,one,test,s1"))
-    message = (
-        r"groups must not be split apart: 1 groups are in 'test' and in "
-        r"'train or validation': s1$"
-    )
-    with pytest.raises(ValueError, match=rf"^read_clip_corpus: .*items\.csv: {message}"):
+    message = r"1 of 3 groups are in the test split and in another: s1$"
+    with pytest.raises(ValueError, match=rf"^read_clip_corpus: .*{message}"):
         read_clip_corpus(folder)
 
 
@@ -182,7 +180,7 @@ def test_batches_come_from_a_folder_as_from_memory(folder: Path) -> None:
         (batch,) = evaluation_batches(clips, ["lips", "words"])
         assert torch.equal(batch.modalities["lips"], torch.from_numpy(LIPS[3:]).float())
         assert batch.lengths["words"].tolist() == [1, 1]
-    loader = ClipLoader(TrainingBatches(there, ["lips"]), batch_size=2)
+    loader = TrainingLoader(TrainingClips(there, ["lips"]), batch_size=2)
     (batch,) = loader.epoch(0)
     assert np.array_equal(batch.modalities["lips"], LIPS[3:][batch.indices])
     assert np.array_equal(pickle.loads(pickle.dumps(there)).modality("lips"), LIPS[3:])
@@ -201,23 +199,26 @@ def test_batches_come_from_a_folder_as_from_memory(folder: Path) -> None:
         (TABLE.replace(",", ";"), r"got id;label;split;group$"),
         (
             TABLE + "f,one,test\n",
-            r"line 7: expected id, label, split, group, all filled, got 'f,one",
+            r"line 7: expected id, label, split, group, all filled, got {'id': 'f', 'lab",
         ),
         (TABLE + "f,one,test,s,x\n", r"line 7: expected id, label, split, group, all filled, got"),
-        (TABLE.replace("b,one", "b,"), r"line 3: .* all filled, got 'b,,train,s1'$"),
-        (TABLE.replace("d,one", ",one"), r"line 5: .* all filled, got ',one,test,s3'$"),
+        (
+            TABLE.replace("b,one", "b,"),
+            r"line 3: .* all filled, got {'id': 'b', 'label': '', 'split': 'train', ",
+        ),
+        (TABLE.replace("d,one", ",one"), r"line 5: .* all filled, got {'id': '', 'label': 'one', "),
         (
             TABLE.replace("test,s3\n", "test,\n").replace("d,one,test,", "d,one,test,s3"),
-            r"line 6: .* all filled, got 'e,one,test,'$",
+            r"line 6: .* all filled, got {.*, 'group': ''}$",
         ),
         (
             TABLE.replace("d,one", "b,one"),
-            r"ids must be unique, got twice: b \(read from items.csv, lips",
+            r"ids must be unique, got twice: b$",
         ),
         (TABLE + '"f,one', r"items.csv: expected a table in UTF-8 with commas, got unexpected end"),
         (
             "id,label\n",
-            r"expected at least one clip and one modality, got 0 and 2 \(read from item",
+            r"expected at least one clip and one modality, got 0 and 2$",
         ),
     ],
 )
@@ -237,9 +238,10 @@ def test_a_table_that_is_not_utf8_is_named(folder: Path) -> None:
 
 def test_a_folder_without_a_table_or_none_at_all(folder: Path, tmp_path: Path) -> None:
     (folder / "items.csv").unlink()
-    for place, lacking in ((folder, "the table items.csv in"), (tmp_path / "gone", "a folder")):
+    for place in (folder, tmp_path / "gone"):
         with pytest.raises(
-            ValueError, match=f"^read_clip_folder: expected {lacking} {place}, found none$"
+            ValueError,
+            match=f"^read_clip_folder: .*expected a folder {place} with items.csv, found none$",
         ):
             read_clip_folder(place)
 
@@ -249,17 +251,20 @@ def test_a_folder_without_a_table_or_none_at_all(folder: Path, tmp_path: Path) -
     [
         (
             "class\none\nthree\n",
-            r"items.csv: expected labels that classes.csv lists \(one, three\), got 2 others: "
+            r"items.csv: expected a label among one, three, got 2 others: "
             r"'two' \(a\), 'two' \(c\)$",
         ),
         ("class\none\ntwo\none\n", r"classes.csv: classes must be unique, got twice: one$"),
         ("name\none\ntwo\n", r"classes.csv: expected the columns class, got name$"),
-        ("class\none\ntwo,2\n", r"classes.csv, line 3: expected class, all filled, got 'two,2'$"),
+        (
+            "class\none\ntwo,2\n",
+            r"classes.csv, line 3: expected class, all filled, got {'class': 'two', '': \['2'\]}$",
+        ),
     ],
 )
 def test_labels_that_are_no_class_are_named(folder: Path, classes: str, message: str) -> None:
     (folder / "classes.csv").write_text(classes)
-    with pytest.raises(ValueError, match=rf"^read_clip_folder: {folder}/{message}"):
+    with pytest.raises(ValueError, match=rf"^read_clip_folder: {folder}: {message}"):
         read_clip_folder(folder)
 
 
@@ -268,7 +273,7 @@ def test_labels_that_are_no_class_are_named(folder: Path, classes: str, message:
     [
         (
             TABLE.replace("validation", "val").replace("e,one,test", "e,one,Test"),
-            r"expected the splits train, validation, test, got 2 others: 'val' \(c\), 'Test' \(e\)",
+            r"expected a split among train, validation, test, got 2 others: 'val' \(c\), 'Test' \(",
         ),
         (
             TABLE.replace("validation", "test"),
@@ -276,13 +281,13 @@ def test_labels_that_are_no_class_are_named(folder: Path, classes: str, message:
         ),
         (
             without("split"),
-            r"expected a column split, got id, label, group; without it, read_clip_folder and",
+            r"expected a column split, got id, label, group; read_clip_folder and stratified_split",
         ),
     ],
 )
 def test_splits_that_are_none_are_named(folder: Path, table: str, message: str) -> None:
     (folder / "items.csv").write_text(table)
-    with pytest.raises(ValueError, match=rf"^read_clip_corpus: {folder}/items.csv: {message}"):
+    with pytest.raises(ValueError, match=rf"^read_clip_corpus: {folder}: .*: {message}"):
         read_clip_corpus(folder)
     assert len(read_clip_folder(folder)[0]) == 5
 
@@ -302,17 +307,17 @@ def test_a_missing_modality_is_named_with_those_that_are_there(folder: Path) -> 
     with pytest.raises(
         ValueError,
         match=rf"^read_clip_folder: {folder}: expected NAME.npy or NAME.npz of depth, pose, "
-        r"found lips.npy, words.npz$",
+        r"found \['lips.npy', 'words.npz'\]$",
     ):
         read_clip_folder(folder, modalities=["lips", "depth", "pose"])
-    with pytest.raises(ValueError, match=r"NAME.npz of sound, found lips.npy, words"):
+    with pytest.raises(ValueError, match=r"NAME.npz of sound, found \['lips.npy', 'words"):
         read_clip_corpus(folder, modalities=["sound"])
 
 
 def test_a_folder_without_arrays_is_named(folder: Path) -> None:
     (folder / "lips.npy").unlink()
     (folder / "words.npz").unlink()
-    with pytest.raises(ValueError, match=r"NAME.npz of each modality, found no array file$"):
+    with pytest.raises(ValueError, match=r"NAME.npz of each modality, found \[\]$"):
         read_clip_folder(folder)
 
 
@@ -332,15 +337,13 @@ def test_clips_with_nan_are_named_with_their_file(folder: Path) -> None:
     with pytest.raises(
         ValueError,
         match=rf"^read_clip_folder: {folder}: .* modality 'sound': 2 clips hold nan or infinity: "
-        r"b, e \(read from items.csv, lips.npy, sound.npy, words.npz\)$",
+        r"b, e$",
     ):
         read_clip_folder(folder)
     values = WORDS.values.copy()
     values[3] = np.inf
     np.savez(folder / "words.npz", values=values, lengths=WORDS.lengths)
-    with pytest.raises(
-        ValueError, match=r"'words': 1 clips hold .*: c \(read from items.csv, words"
-    ):
+    with pytest.raises(ValueError, match=r"'words': 1 clips hold .*: c$"):
         read_clip_corpus(folder, modalities=["words"])
 
 
@@ -348,14 +351,12 @@ def test_unequal_counts_are_named(folder: Path) -> None:
     np.save(folder / "lips.npy", LIPS[:4])
     with pytest.raises(
         ValueError,
-        match=r"expected one of lips per clip \(5\), got 4 \(read from items.csv, lips.npy",
+        match=r"expected one of lips per clip \(5\), got 4$",
     ):
         read_clip_folder(folder)
     short = WORDS.take([0, 1])
     np.savez(folder / "words.npz", values=short.values, lengths=short.lengths)
-    with pytest.raises(
-        ValueError, match=r"expected one of words per clip \(5\), got 2 \(read from"
-    ):
+    with pytest.raises(ValueError, match=r"expected one of words per clip \(5\), got 2$"):
         read_clip_folder(folder, modalities=["words"])
 
 
@@ -392,13 +393,13 @@ def test_arrays_of_other_than_numbers_are_refused(
         ),
         (
             {"values": np.zeros((5, 2)), "lengths": np.ones(4, dtype=int)},
-            r"Ragged: expected lengths that sum to the rows of values \(5, 2\), got 4$",
+            r"Ragged: lengths must sum to rows of \(5, 2\), got 4$",
         ),
     ],
 )
 def test_wrong_ragged_files_are_refused(folder: Path, arrays: dict[str, Any], message: str) -> None:
     np.savez(folder / "words.npz", allow_pickle=True, **arrays)
-    with pytest.raises(ValueError, match=rf"^read_clip_folder: {folder}/words.npz: .*{message}"):
+    with pytest.raises(ValueError, match=rf"^read_clip_folder: {folder}: words.npz: .*{message}"):
         read_clip_folder(folder)
 
 
@@ -416,7 +417,9 @@ def test_files_that_are_no_arrays_are_refused(folder: Path) -> None:
                 read_clip_folder(folder)
         (folder / name).write_bytes(whole)
     (folder / "lips.npy").rename(folder / "words.npz")
-    with pytest.raises(ValueError, match=r"words.npz: .* values and lengths: got a single array$"):
+    with pytest.raises(
+        ValueError, match=r"words.npz: .* values and lengths: File is not a zip file$"
+    ):
         read_clip_folder(folder)
 
 
@@ -505,8 +508,8 @@ def test_any_words_and_types_come_back(
 @pytest.mark.parametrize(
     ("changed", "classes", "message"),
     [
-        ({}, ("one",), "expected a class of every label up to 1, got 1 classes$"),
-        ({}, ("one", "one"), "classes must be unique, got twice: one$"),
+        ({}, ("one",), "expected a class for each label up to 1, got 1$"),
+        ({}, ("one", "one"), "classes.csv: classes must be unique, got twice: one$"),
         ({}, ("one", ""), "an id, class or group is empty$"),
         ({"ids": ["a", ""]}, ("one", "two"), "an id, class or group is empty$"),
         ({"groups": ["", "b"]}, ("one", "two"), "an id, class or group is empty$"),
@@ -544,5 +547,5 @@ def test_a_folder_half_written_is_not_read(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(OSError, match="no space left"):
         write_clip_folder(tmp_path / "mine", made(), CLASSES)
     assert all(path.suffix != ".part" for path in (tmp_path / "mine").iterdir())
-    with pytest.raises(ValueError, match=r"expected the table items\.csv in .*mine, found none$"):
+    with pytest.raises(ValueError, match=r"expected a folder .*mine with items\.csv, found none$"):
         read_clip_folder(tmp_path / "mine")

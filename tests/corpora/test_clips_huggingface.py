@@ -182,9 +182,9 @@ def test_named_splits() -> None:
     assert found.notes == ()
     numbered = corpus(parts, split_column=None)
     assert [list(split.ids) for split in numbered.splits] == [
-        ["row 0", "row 1", "row 2"],
-        ["row 3"],
-        ["row 4", "row 5"],
+        ["row 2", "row 3", "row 4"],
+        ["row 5"],
+        ["row 0", "row 1"],
     ]
     together, _ = clips(parts, id_column="name")
     assert together.ids == ["f", "e", "a", "b", "c", "d"]
@@ -200,14 +200,14 @@ def test_a_split_column_and_words_that_name_no_split() -> None:
     assert found.test.groups == ["3", "3"]
     assert np.array_equal(found.test.modality("lips"), LIPS[[1, 4]])
     assert found.train.modality("words")[1].tolist() == WORDS[3].tolist()
-    assert found.notes == ("1 rows with part 'restval' are not used",)
+    assert found.notes == ("1 rows of the split 'restval' are not used",)
 
 
 def test_a_group_that_is_tested_is_nowhere_else() -> None:
     with pytest.raises(
         ValueError,
-        match=r"^clip_corpus_from_dataset: groups must not be split apart: 1 groups are in 'test' "
-        r"and in 'train or validation': 1$",
+        match=r"^clip_corpus_from_dataset: ClipCorpus 'dataset': 1 of 3 groups are in the test "
+        r"split and in another: 1$",
     ):
         corpus(table(session=[1, 1, 2, 2, 3, 3]), group_column="session")
 
@@ -290,8 +290,7 @@ def test_columns_of_other_than_lists_of_numbers_are_named(
 ) -> None:
     with pytest.raises(
         ValueError,
-        match=rf"^clips_from_dataset: column 'x': expected lists of numbers, .*{told}.* "
-        r"\(modalities from columns: sound from 'x'\)$",
+        match=rf"^clips_from_dataset: column 'x': expected lists of numbers, .*{told}",
     ):
         clips(column(values, kind), modalities={"sound": "x"})
 
@@ -299,8 +298,8 @@ def test_columns_of_other_than_lists_of_numbers_are_named(
 def test_inner_shapes_that_differ_between_rows_are_named() -> None:
     with pytest.raises(
         ValueError,
-        match=r"column 'x': expected rows that differ in the length of the outermost list alone, "
-        r"got \(length, ...\) with ... of \(1,\), \(2,\) ",
+        match=r"column 'x': Ragged.of: expected arrays \(length, \*shape\), one shape, "
+        r"got \(1,\), \(2,\)$",
     ):
         clips(column([[[1.0]]] * 5 + [[[1.0, 2.0]]]), modalities="x")
 
@@ -310,7 +309,7 @@ def test_inner_shapes_that_differ_between_rows_are_named() -> None:
 )
 def test_lists_of_other_than_numbers_are_named(values: list[Any], got: str) -> None:
     with pytest.raises(
-        ValueError, match=rf"modality 'x': expected a non-empty array of numbers, got {got} "
+        ValueError, match=rf"modality 'x': expected a non-empty array of numbers, got {got}$"
     ):
         clips(column(values), modalities="x")
 
@@ -320,7 +319,7 @@ def test_clips_with_nan_are_named_with_their_column() -> None:
     with pytest.raises(
         ValueError,
         match=r"^clip_corpus_from_dataset: Clips: split 'all': modality 'sound': 1 clips hold nan "
-        r"or infinity: d \(modalities from columns: sound from 'x'\)$",
+        r"or infinity: d$",
     ):
         corpus(column(values), modalities={"sound": "x"}, id_column="name")
 
@@ -343,7 +342,7 @@ def test_clips_with_nan_are_named_with_their_column() -> None:
         (
             [0, 1, -1, 0, 1, -1],
             ClassLabel(names=["a", "b"]),
-            r"expected labels of its 2 classes, got 2 others: row 2 \(-1\), row 5 \(-1\)$",
+            r"expected labels of 2 classes, got 2 others: row 2 \(-1\), row 5 \(-1\)$",
         ),
     ],
 )
@@ -353,7 +352,7 @@ def test_labels_that_are_no_class_are_named(values: list[Any], kind: Any, messag
 
 
 def test_ids_twice_and_groups_without_a_word_are_named() -> None:
-    with pytest.raises(ValueError, match=r"ids must be unique, got twice: a \(modalities from col"):
+    with pytest.raises(ValueError, match=r"ids must be unique, got twice: a$"):
         clips(table(name=list("abacde")), id_column="name")
     with pytest.raises(
         ValueError, match=r"column 'session': expected a word or number in every row, 1 .*: row 5$"
@@ -371,19 +370,19 @@ def test_rows_are_named_by_their_place_in_the_dataset() -> None:
 def test_splits_that_are_not_there_are_named() -> None:
     with pytest.raises(
         ValueError,
-        match=r"^clip_corpus_from_dataset: expected one split called train, got all; else name",
+        match=r"^clip_corpus_from_dataset: split 'train': expected rows called train, got all;",
     ):
         corpus(split_column=None)
     with pytest.raises(
         ValueError,
-        match=r"^clip_corpus_from_dataset: split 'validation': expected at least one row, got none",
+        match=r"^clip_corpus_from_dataset: split 'validation': expected rows called v.*, got train",
     ):
         corpus(table(part=["train", "test"] * 3))
 
 
 def test_a_class_that_is_not_trained_is_named() -> None:
     with pytest.raises(
-        ValueError, match=r"^ClipCorpus 'dataset': the training split has no clip of"
+        ValueError, match=r"ClipCorpus 'dataset': the training split has no clip of one$"
     ):
         corpus(table(said=[0, 1, 0, 0, 1, 0]))
 

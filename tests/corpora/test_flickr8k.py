@@ -142,15 +142,16 @@ def test_overlapping_splits_are_named(folder: Path) -> None:
     (folder / "Flickr_8k.testImages.txt").write_text("e.jpg\na.jpg\n")
     with pytest.raises(
         ValueError,
-        match=r"testImages\.txt: splits must not overlap, 1 names come again: "
-        r"a\.jpg \(also in Flickr_8k\.trainImages\.txt\)",
+        match=r"^flickr8k: .*: 1 images are in 'train' and in 'test': a\.jpg$",
     ):
         flickr8k(folder, skip_bad=True)
 
 
 def test_a_name_twice_in_one_split_is_named(folder: Path) -> None:
     (folder / "Flickr_8k.trainImages.txt").write_text("a.jpg\na.jpg\n")
-    with pytest.raises(ValueError, match=r"1 names come again: a\.jpg"):
+    with pytest.raises(
+        ValueError, match=r"trainImages\.txt: names must be unique, got twice: a\.jpg"
+    ):
         flickr8k(folder)
 
 
@@ -201,14 +202,12 @@ def test_captions_without_an_image_are_named(folder: Path) -> None:
         flickr8k(folder)
     corpus = flickr8k(folder, skip_bad=True)
     assert corpus.counts["train"] == {"images": 3, "captions": 15}
-    assert corpus.notes[0] == (
-        "left out, 2 captions of an image neither in the folder nor in a split: z.jpg"
-    )
+    assert corpus.notes[0] == "left out, captions without image (2): z.jpg"
 
 
 def test_the_stray_captions_of_the_original_file_are_noted(folder: Path) -> None:
     add_captions(folder, "".join(f"{STRAY_NAME}#{number}\twaiting\n" for number in range(5)))
-    assert flickr8k(folder).notes[0].startswith("left out, 5 captions of an image neither in")
+    assert flickr8k(folder).notes[0].startswith("left out, captions without image (5): ")
 
 
 def test_skip_bad_lists_what_it_leaves_out(folder: Path) -> None:
@@ -225,7 +224,9 @@ def test_skip_bad_lists_what_it_leaves_out(folder: Path) -> None:
 
 def test_skip_bad_does_not_leave_a_split_empty(folder: Path) -> None:
     (folder / "Flicker8k_Dataset" / "d.jpg").unlink()
-    with pytest.raises(ValueError, match="split 'validation': none of its 1 images is usable"):
+    with pytest.raises(
+        ValueError, match="split 'validation': expected at least one image, got none"
+    ):
         flickr8k(folder, skip_bad=True)
 
 

@@ -228,10 +228,7 @@ def test_bands_that_hold_no_frequency_are_counted() -> None:
     crowded = LogMel(mels=128)
     empty = int((bands_by_hand(crowded).max(axis=1) == 0).sum())
     assert empty > 0
-    message = (
-        rf"^LogMel: {empty} of 128 bands hold no frequency of a window of 200 samples; expected "
-        r"fewer mels or a longer window$"
-    )
+    message = rf"^LogMel: expected fewer mels or a longer window, {empty} of 128 bands are empty$"
     with pytest.raises(ValueError, match=message):
         _ = crowded.bands
     with pytest.raises(ValueError, match=message):
@@ -243,15 +240,15 @@ def test_bands_that_hold_no_frequency_are_counted() -> None:
     [
         (
             np.zeros(800, np.int16),
-            r"waveforms \(\.\.\., samples\) of floats, .* got int16 \(800,\)$",
+            r"float waveforms \(\.\.\., from 200\), got int16 \(800,\)$",
         ),
-        (np.float32(0.5), r"waveforms \(\.\.\., samples\) of floats, .* got float32 \(\)$"),
+        (np.float32(0.5), r"float waveforms \(\.\.\., from 200\), got float32 \(\)$"),
         (
             np.zeros((0, 800)),
-            r"waveforms \(\.\.\., samples\) of floats, .* got float64 \(0, 800\)$",
+            r"float waveforms \(\.\.\., from 200\), got float64 \(0, 800\)$",
         ),
-        (np.zeros(0), r"waveforms \(\.\.\., samples\) of floats, .* got float64 \(0,\)$"),
-        (noise(2, 199), r".* at least 200 samples, a window, got float32 \(2, 199\)$"),
+        (np.zeros(0), r"float waveforms \(\.\.\., from 200\), got float64 \(0,\)$"),
+        (noise(2, 199), r"float waveforms .* got float32 \(2, 199\)$"),
         (np.array([0.0] * 400 + [math.nan]), r"a finite waveform, got nan or infinity$"),
         (np.array([0.0] * 400 + [math.inf]), r"a finite waveform, got nan or infinity$"),
     ],

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kit.data.picture_files import NAME, known
+from kit.data.images import KNOWN_FILE, known
 
 NAMES = ["a.png", "b.png", "c.png"]
 
@@ -37,7 +37,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(path.name)
         return path.read_text()
 
-    monkeypatch.setattr("kit.data.picture_files.file_hash", noted)
+    monkeypatch.setattr("kit.data.images.file_hash", noted)
     return names
 
 
@@ -71,27 +71,23 @@ def test_new_files_are_added(folder: Path, read: list[str]) -> None:
     assert read == []
 
 
-def test_a_check_is_made_once(folder: Path, read: list[str]) -> None:
+def test_each_is_decoded_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     checked: list[str] = []
 
-    def check(path: Path) -> str | None:
+    def check(path: Path) -> str:
         checked.append(path.name)
-        return "broken" if path.name == "b.png" else None
+        return "broken" if path.name == "b.png" else ""
 
-    known(folder, NAMES)
+    monkeypatch.setattr("kit.data.images.why_unreadable", check)
     for _ in range(2):
-        problems = [file.problem for file in known(folder, NAMES, check=check)]
-        assert problems == ["", "broken", ""]
+        assert [file.problem for file in known(folder, NAMES)] == ["", "broken", ""]
     assert sorted(checked) == NAMES
-    read.clear()
-    assert [file.hash for file in known(folder, NAMES)] == [f"picture {name}" for name in NAMES]
-    assert read == []
 
 
 def test_a_folder_that_cannot_be_written_to_has_its_place_in_the_users_cache(
     folder: Path, cache: Path, read: list[str]
 ) -> None:
-    (folder / NAME).mkdir()  # stands in the way, also for root, who may write anywhere
+    (folder / KNOWN_FILE).mkdir()  # stands in the way, also for root, who may write anywhere
     known(folder, NAMES)
     assert len(list(cache.iterdir())) == 1
     read.clear()
@@ -104,13 +100,13 @@ def test_what_was_kept_and_is_damaged_is_made_anew(
     folder: Path, read: list[str], content: str
 ) -> None:
     expected = known(folder, NAMES)
-    (folder / NAME).write_text(content)
+    (folder / KNOWN_FILE).write_text(content)
     read.clear()
     assert known(folder, NAMES) == expected
     assert sorted(read) == NAMES
-    assert json.loads((folder / NAME).read_text()).keys() == set(NAMES)
+    assert json.loads((folder / KNOWN_FILE).read_text()).keys() == set(NAMES)
 
 
 def test_a_file_that_is_not_there_is_named(folder: Path) -> None:
-    with pytest.raises(ValueError, match=r"^picture_files: .*gone\.png: expected a picture, got"):
+    with pytest.raises(ValueError, match=r"^known: .*gone\.png: expected a picture, got"):
         known(folder, ["a.png", "gone.png"])

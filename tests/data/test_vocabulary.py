@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from padding import pad
 
-from kit.data.vocabulary import MAX_TOKENS, START, UNKNOWN, Tokens, Vocabulary, words
+from kit.data.pairs import MAX_TOKENS, START, UNKNOWN, Vocabulary, words
 from kit.encoders.sequence import PAD
 
 CAPTIONS = ["A dog, a ball."] * 2 + ["The dog!", "the cat's ball"]
@@ -54,7 +54,7 @@ def test_long_captions_are_cut() -> None:
 
 
 def test_no_frequent_word_is_refused() -> None:
-    message = r"^Vocabulary\.of: no word occurs at least min_count=3 times among 2 different words$"
+    message = r"^Vocabulary\.of: expected words that occur min_count=3 times, got 2 rarer ones$"
     with pytest.raises(ValueError, match=message):
         Vocabulary.of(["one", "two two"])
 
@@ -98,10 +98,11 @@ def test_padding_loses_nothing_and_adds_no_more_than_it_must(sequences: list[lis
 
 
 @settings(deadline=None, max_examples=50)
-@given(st.lists(st.lists(st.integers(1, 70000), max_size=7), min_size=1, max_size=9), st.data())
-def test_tokens_are_one_flat_array(sequences: list[list[int]], data: st.DataObject) -> None:
-    tokens = Tokens.of(iter(sequences))
-    assert [tokens[row] for row in range(len(tokens))] == sequences
+@given(st.lists(st.text("ab ,", max_size=12), min_size=1, max_size=9), st.data())
+def test_tokens_are_one_flat_array(captions: list[str], data: st.DataObject) -> None:
+    vocabulary = Vocabulary(("a", "ab", "b"))
+    tokens, sequences = vocabulary.tokens(iter(captions)), [*map(vocabulary.encode, captions)]
+    assert [part.tolist() for part in tokens] == sequences
     assert tokens.lengths.tolist() == [*map(len, sequences)]
     rows = data.draw(st.lists(st.integers(0, len(sequences) - 1), min_size=1))
     padded, lengths = tokens.padded(np.array(rows))
@@ -112,12 +113,17 @@ def test_tokens_are_one_flat_array(sequences: list[list[int]], data: st.DataObje
 
 def test_tokens_take_less_than_60_bytes_a_caption() -> None:
     captions = [f"a dog and another one run over grass {number % 9}" for number in range(10_000)]
-    vocabulary = Vocabulary.of(captions)
-    tokens = Tokens.of(map(vocabulary.encode, captions))
-    assert tokens.ids.nbytes + tokens.starts.nbytes < 40 * len(captions)
+    tokens = Vocabulary.of(captions).tokens(captions)
+    assert tokens.values.nbytes + 2 * tokens.lengths.nbytes < 40 * len(captions)
 
 
-def test_ids_beyond_two_bytes_take_four() -> None:
-    assert Tokens.of([[1, 65_535]]).ids.dtype == np.uint16
-    assert Tokens.of([[1, 65_536]])[0] == [1, 65_536]
-    assert len(Tokens.of([])) == 0
+@pytest.mark.parametrize(("words", "size"), [(65_533, 2), (65_534, 4)])
+def test_ids_beyond_two_bytes_take_four(words: int, size: int) -> None:
+    vocabulary = Vocabulary(tuple(f"w{word}" for word in range(words)))
+    tokens = vocabulary.tokens([f"w{words - 1}"])
+    assert tokens.values.dtype.itemsize == size
+    assert tokens[0].tolist() == [START, len(vocabulary) - 1]
+
+
+def test_no_caption_has_no_tokens() -> None:
+    assert len(Vocabulary(("dog",)).tokens([])) == 0

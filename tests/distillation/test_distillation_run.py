@@ -22,8 +22,8 @@ import kit.runs
 from kit.amid.config import AMIDConfig, ablations
 from kit.amid.method import AMID
 from kit.code_version import code_version
+from kit.data.clip_batches import VideoCrop
 from kit.data.clips import ClipCorpus, Clips
-from kit.data.crops import VideoCrop
 from kit.data.ragged import Ragged
 from kit.data.splits import stratified_split
 from kit.distillation.classifier import Classifier, SplitAnswers, scores_of
@@ -858,7 +858,11 @@ def test_a_processor_without_bfloat16_is_told_so_before_there_is_a_folder(
         ),
         ({}, {"target": {"felt": ClipInput("identity")}}, r"^modality 'felt': the clips have only"),
         ({}, {"target": {"seen": ClipInput("lstm")}}, r"^modality 'seen': ClipEncoder: lstm takes"),
-        ({"batch_size": 25}, {}, r"^ClipLoader: expected batch_size .* 24 training clips, got 25$"),
+        (
+            {"batch_size": 25},
+            {},
+            r"^TrainingClips: expected 1..24 clips a batch, got 25$",
+        ),
         (
             {},
             {

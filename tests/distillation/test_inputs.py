@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from kit.data.clip_batches import VideoCrop
 from kit.data.clips import ClipBatch, Clips
-from kit.data.crops import VideoCrop
 from kit.data.ragged import Ragged, Taken
 from kit.distillation.inputs import CLIP_ENCODERS, ClipInput, ClipKind, crops, shifts
 from kit.distillation.networks import ClipEncoder, clip_encoders, encode, feature_dims

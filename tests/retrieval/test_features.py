@@ -206,13 +206,12 @@ def test_the_view_that_is_asked_for_is_given() -> None:
     rows = np.array([1, 1, 2])
     assert features(rows, np.array([True, False, True])).tolist() == [[-2, -3], [2, 3], [-4, -5]]
     assert rows.tolist() == [1, 1, 2]  # as they were
-    assert (features.mirrors, features.in_memory) == (True, True)
+    assert features.in_memory
 
 
 def test_one_view_answers_for_both() -> None:
     features = ImageFeatures(torch.arange(6.0).view(1, 3, 2))
     assert features([2], np.array([True])).tolist() == [[4, 5]]
-    assert not features.mirrors
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,9 @@ from safetensors.torch import load_file, save_file
 
 import kit.runs
 from kit.code_version import code_version
+from kit.data.epochs import TrainingLoader
 from kit.data.images import FolderImages
-from kit.data.pairs import CaptionedImages, Corpus, PairLoader, TrainingPairs
-from kit.data.vocabulary import words
+from kit.data.pairs import CaptionedImages, Corpus, TrainingPairs, words
 from kit.encoders.image import image_backbone
 from kit.itmeetsal.method import ITMeetsAL, ITMeetsALConfig
 from kit.metrics.retrieval import evaluate_cross_modal
@@ -241,11 +241,11 @@ def test_seed_and_workers_reach_the_loader(
 ) -> None:
     seen = []
 
-    def loader(pairs: TrainingPairs, batch_size: int, *, workers: int, pin: bool) -> PairLoader:
+    def loader(pairs: TrainingPairs, batch_size: int, *, workers: int, pin: bool) -> Any:
         seen.append((pairs.seed, workers))
-        return PairLoader(pairs, batch_size)
+        return TrainingLoader(pairs, batch_size)
 
-    monkeypatch.setattr("kit.retrieval.run.pairs.PairLoader", loader)
+    monkeypatch.setattr("kit.retrieval.run.TrainingLoader", loader)
     next(train(corpus, TINY, tmp_path / "run", seed=7, workers=3))
     assert seen == [(7, 3)]
 

@@ -8,7 +8,7 @@ from itertools import pairwise, permutations
 import numpy as np
 import pytest
 
-from kit.data.vocabulary import Vocabulary
+from kit.data.pairs import Vocabulary
 from kit.worlds.scenes import Scene, Thing, describe, draw, relations, scenes
 from kit.worlds.scenes.world import (
     BACKGROUNDS,

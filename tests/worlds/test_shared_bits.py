@@ -312,7 +312,7 @@ def test_one_dial_leaves_the_rest_as_it_was():
         ({"flips": 0.6}, "BitWorld: expected flips between 0 and 0.5, got 0.6"),
         ({"dim": 4, "auxiliary_bits": 3}, "dim to be at least the 5 bits of a vector, got 4"),
         ({"clips": 0}, "shared_bits: expected clips to be at least 1, got 0"),
-        ({"clips": 10}, "at least three clips of a class"),
+        ({"clips": 10}, "at least 3 clips of a class"),
         ({"seed": -1}, "shared_bits: expected seed to be at least 0, got -1"),
     ],
 )
