@@ -172,20 +172,18 @@ def check_lengths(function: str, per: str, count: int, /, **lists: Sized) -> Non
             )
 
 
-def check_disjoint(function: str, what: str, splits: Sequence[tuple[str, Iterable[str]]]) -> None:
+def check_disjoint(function: str, what: str, splits: Sequence[tuple[str, Iterable[Any]]]) -> None:
     """Refuse splits, each with its name, that share something.
 
     >>> check_disjoint("f", "clips", [("train", ["a", "b"]), ("test", ["b"])])
     Traceback (most recent call last):
     ValueError: f: 1 clips are in 'train' and in 'test': b
     """
-    for (first, ours), (second, theirs) in combinations(splits, 2):
-        shared = sorted(set(ours) & set(theirs))
+    for (first, things), (second, others) in combinations(splits, 2):
+        shared = sorted(set(things) & set(others), key=str)
         if shared:
-            raise ValueError(
-                f"{function}: {len(shared)} {what} are in {first!r} and in {second!r}: "
-                f"{first_few(shared)}"
-            )
+            where = f"{len(shared)} {what} are in {first!r} and in {second!r}"
+            raise ValueError(f"{function}: {where}: {first_few(shared)}")
 
 
 def first_few(things: Sequence[object], most: int = 5) -> str:

@@ -1,7 +1,5 @@
 """What metrics take, of numpy or of torch: matrices of real numbers, one integer label a row."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -4,8 +4,6 @@ Two runs on the same test set share its easy and its hard queries, and two metho
 seed share its luck, so differences are taken pair by pair before anything is averaged.
 """
 
-from __future__ import annotations
-
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -31,17 +29,16 @@ class Interval(NamedTuple):
 
         Differences that are all equal, of few seeds and few clips, show no spread to judge by.
         """
-        if self.low == self.high:
-            return "undecided"
-        if self.low > 0:
+        if 0 < self.low < self.high:
             return "higher"
-        return "lower" if self.high < 0 else "undecided"
+        return "lower" if self.low < self.high < 0 else "undecided"
 
     @property
     def claim(self) -> Literal["held", "not held", "undecided"]:
         """What may be said of the claim that ours is higher."""
-        words: dict[str, Literal["held", "not held"]] = {"higher": "held", "lower": "not held"}
-        return words.get(self.verdict, "undecided")
+        if self.verdict == "undecided":
+            return "undecided"
+        return "held" if self.verdict == "higher" else "not held"
 
 
 def interval_over_queries(

@@ -1,7 +1,5 @@
 """What nearest neighbours say about features: kNN retrieval of classes, same-class cosine."""
 
-from __future__ import annotations
-
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kit.checks import first_few
-from kit.metrics.arrays import Features, Floats, Labels, integer_labels, real_matrix, refuse_rows
+from kit.checks import check_disjoint
+from kit.metrics import arrays
+from kit.metrics.arrays import Features, Floats, Labels
 from kit.metrics.retrieval import evaluate_retrieval
 
 Ids = Sequence[Hashable] | NDArray[Any] | Tensor
@@ -71,13 +70,8 @@ def evaluate_knn(
     """
     name = "evaluate_knn"
     queries = _ids(name, "query", query_ids, len(query_features))
-    gallery = set(_ids(name, "gallery", gallery_ids, len(gallery_features)))
-    shared = [one for one in dict.fromkeys(queries) if one in gallery]
-    if shared:
-        raise ValueError(
-            f"{name}: expected query_ids and gallery_ids without a common one, got {len(shared)}: "
-            f"{first_few([repr(one) for one in shared])}"
-        )
+    gallery = _ids(name, "gallery", gallery_ids, len(gallery_features))
+    check_disjoint(name, "ids", [("query_ids", queries), ("gallery_ids", gallery)])
     try:
         scores = evaluate_retrieval(
             query_features, gallery_features, query_labels, gallery_labels, ks=ks
@@ -126,7 +120,7 @@ def same_class_cosine(
             f"{name}: teacher_features {teacher.shape} and student_features {student.shape} "
             f"must have the same shape"
         )
-    classes = integer_labels(name, "labels", labels, len(teacher))
+    classes = arrays.integer_labels(name, "labels", labels, len(teacher))
     order = np.argsort(classes, kind="stable")
     _, starts, sizes = np.unique(classes[order], return_index=True, return_counts=True)
     pairs = int(np.sum(sizes * (sizes - 1)))
@@ -150,8 +144,8 @@ def _ids(name: str, side: str, ids: Ids, rows: int) -> list[Any]:
 
 
 def _unit_rows(name: str, argument: str, features: Features) -> Floats:
-    matrix = real_matrix(name, argument, features)
+    matrix = arrays.real_matrix(name, argument, features)
     lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
-    refuse_rows(name, argument, "zero", lengths[:, 0] == 0)
+    arrays.refuse_rows(name, argument, "zero", lengths[:, 0] == 0)
     unit: Floats = matrix / lengths
     return unit

@@ -252,7 +252,7 @@ def test_wrong_logits(logits, problem):
     ],
 )
 def test_wrong_labels(labels, problem):
-    with pytest.raises(ValueError, match=f"^evaluate_classification: expected labels .*{problem}"):
+    with pytest.raises(ValueError, match=f"^evaluate_classification: .*labels .*{problem}"):
         evaluate_classification(np.zeros((3, 2)), labels)
 
 
