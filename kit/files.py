@@ -5,8 +5,6 @@ That holds when the power fails too: contents are on the disk before the move, t
 epoch.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json

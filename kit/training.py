@@ -5,14 +5,12 @@ often. `fit` is a generator of plain records; whoever reads them may print, draw
 stop.
 """
 
-from __future__ import annotations
-
 import contextlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +20,6 @@ from kit.checks import check_choice
 
 Batch = TypeVar("Batch", bound=tuple[Any, ...])
 Features = TypeVar("Features", bound=tuple[Tensor, ...])
-Loaded = TypeVar("Loaded", bound=tuple[Any, ...], covariant=True)
 
 
 @dataclass(frozen=True)
@@ -69,11 +66,9 @@ class Method(Protocol[Features, Batch]):
 
     def encode(self, batch: Batch) -> Features:
         """Once a step, with its graph; all turns of the step share it."""
-        ...
 
     def turns(self, epoch: int) -> Sequence[Turn[Features, Batch]]:
         """The turns of each step, in order."""
-        ...
 
     def meters(self, features: Features, batch: Batch) -> dict[str, Tensor]:
         """What to watch beside the terms: scalars by name, without gradient."""
@@ -101,7 +96,7 @@ class Progress:
     sums: Mapping[str, float] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
 
-    def after(self, values: Mapping[str, float]) -> Progress:
+    def after(self, values: Mapping[str, float]) -> Self:
         """One step later."""
         return replace(
             self,
@@ -137,19 +132,18 @@ class Epoch:
 Record = Step | Epoch
 
 
-class Loader(Protocol[Loaded]):
+class Loader(Protocol):
     """Batches of an epoch, a pure function of the epoch: `skip` leaves the first ones out."""
 
     def __len__(self) -> int: ...
 
-    def epoch(self, epoch: int, *, skip: int = 0) -> Iterable[Loaded]:
+    def epoch(self, epoch: int, *, skip: int = 0) -> Iterable[Any]:
         """The batches of `epoch` from number `skip` on."""
-        ...
 
 
 def fit(
     method: Method[Features, Any],
-    loader: Loader[Any],
+    loader: Loader,
     *,
     epochs: int,
     start: Progress | None = None,
@@ -257,8 +251,8 @@ def _missing_in_bfloat16(onednn: bool) -> list[str]:
         for name, layer in layers.items():
             try:
                 with torch.autocast("cpu", dtype=torch.bfloat16):
-                    out = layer(torch.ones(1, 1, 1))
-                (out[0] if name == "LSTM" else out).float().sum().backward()
+                    out = layer(torch.ones(1, 1, 1))[0]
+                out.float().sum().backward()
             except RuntimeError:
                 missing.append(name)
     return missing
@@ -288,11 +282,8 @@ def _gradient_shares(
 ) -> dict[str, Tensor]:
     """Each term's share of the sum of the gradient norms that the terms send into the features."""
     inputs = [part for part in features if part.requires_grad]
-    norms: dict[str, Tensor] = {}
-    for name, term in terms.items():
-        norm = gradient_norm(term, inputs)
-        if norm is not None:
-            norms[name] = norm
+    sent = {name: gradient_norm(term, inputs) for name, term in terms.items()}
+    norms = {name: norm for name, norm in sent.items() if norm is not None}
     total = sum(norms.values(), start=torch.zeros(())).clamp_min(torch.finfo(torch.float32).tiny)
     return {f"share/{name}": norm / total for name, norm in norms.items()}
 

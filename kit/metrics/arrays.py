@@ -29,10 +29,7 @@ def as_double(features: Features) -> Tensor:
 def features_of(name: str, argument: str, values: Any) -> Features:
     """Return a non-empty matrix of real numbers as it is, or refuse what is none."""
     features: Features = values if isinstance(values, Tensor) else np.asarray(values)
-    if isinstance(features, Tensor):
-        real = not features.is_complex() and features.dtype != torch.bool
-    else:
-        real = features.dtype.kind in "fiu"
+    real = any(kind in str(features.dtype) for kind in ("float", "int"))
     if features.ndim != 2 or 0 in features.shape or not real:
         raise ValueError(
             f"{name}: expected {argument} to be a matrix of real numbers with at least one row and "

@@ -145,8 +145,8 @@ class _Direction:
 
 def _count(rows: Side, columns: Side, *, both: bool) -> tuple[Ranks, Ranks]:
     """Both passes over the tiles; with `both` false the columns have nothing to find."""
-    used = [side.features.device for side in (rows, columns) if isinstance(side.features, Tensor)]
-    device = next((device for device in used if device.type != "cpu"), torch.device("cpu"))
+    devices = [torch.device(side.features.device) for side in (rows, columns)]  # of numpy, too
+    device = next((device for device in devices if device.type != "cpu"), devices[0])
     of_rows = _Direction(rows, columns, device)
     of_columns = _Direction(columns, rows if both else rows.part(slice(0)), device)
     with _float32_products(device):
@@ -188,14 +188,14 @@ def _tile_side(most: int, side: Side) -> int:
 
 def _unit_rows(side: Side, items: slice, length: int, device: torch.device) -> Tensor:
     """Read the items' features as float32 rows of length 1, and rows of zeros up to `length`."""
-    index = side.order[items]
+    index = torch.from_numpy(side.order[items])
     if isinstance(side.features, Tensor):
-        chosen = side.features[torch.from_numpy(index).to(side.features.device)]
+        chosen = side.features[index.to(side.features.device)]
     else:
-        chosen = torch.from_numpy(side.features[index])
+        chosen = torch.from_numpy(side.features[index.numpy()])
     narrow = chosen.is_floating_point() and chosen.dtype != torch.float64
     dtype = torch.float32 if narrow else torch.float64
-    norms = side.norms[torch.from_numpy(index)].to(chosen.device, dtype)
+    norms = side.norms[index].to(chosen.device, dtype)
     padded = torch.zeros(length, chosen.shape[1], device=device)
     padded[: len(index)] = chosen.to(dtype).div_(norms[:, None])
     return padded

@@ -144,7 +144,7 @@ def evaluate_retrieval(
         name, query=(query_features, query_labels), gallery=(gallery_features, gallery_labels)
     )
     _check_ks(name, ks, len(gallery.order))
-    return _scores(ks, queries, gallery, ranks_of_positives(queries, gallery))
+    return _scores(ks, queries, len(gallery.order), ranks_of_positives(queries, gallery))
 
 
 def evaluate_cross_modal(
@@ -179,22 +179,24 @@ def evaluate_cross_modal(
     images, texts = _sides(
         name, image=(image_features, image_labels), text=(text_features, text_labels)
     )
+    folds = [(images, texts)] if fold_size is None else _folds(name, images, texts, fold_size)
+    _check_ks(name, ks, min(len(side.order) for fold in folds for side in fold))
+    most_texts = max(len(fold_texts.order) for _, fold_texts in folds)
     of_images, of_texts = [], []
-    for image_fold, text_fold in _folds(name, images, texts, fold_size):
-        _check_ks(name, ks, min(len(image_fold.order), len(text_fold.order)))
-        to_text, to_image = ranks_both_ways(image_fold, text_fold)
-        of_images.append(_scores(ks, image_fold, text_fold, to_text))
-        of_texts.append(_scores(ks, text_fold, image_fold, to_image))
-    if fold_size is None:
-        return CrossModalScores(of_images[0], of_texts[0])
+    for fold_images, fold_texts in folds:
+        to_text, to_image = ranks_both_ways(fold_images, fold_texts)
+        of_images.append(_scores(ks, fold_images, most_texts, to_text))
+        of_texts.append(_scores(ks, fold_texts, len(fold_images.order), to_image))
     return CrossModalScores(_mean_over_folds(of_images), _mean_over_folds(of_texts))
 
 
 def _scores(
-    ks: Sequence[int], queries: Side, gallery: Side, blocks: Iterable[Ranks]
+    ks: Sequence[int], queries: Side, size: int, blocks: Iterable[Ranks]
 ) -> RetrievalScores:
-    """Means over queries of what follows from the positives' ranks."""
-    size = len(gallery.order)
+    """Means over queries of what follows from the positives' ranks.
+
+    The curve has `size` ranks: where there are fewer items, nothing relevant comes after them.
+    """
     found, recalled = np.zeros(size), np.zeros(size)
     parts = []
     for block in blocks:
@@ -238,33 +240,24 @@ def _joined(parts: Sequence[PerQuery]) -> PerQuery:
     return PerQuery(*fields)
 
 
-def _folds(name: str, images: Side, texts: Side, fold_size: int | None) -> list[tuple[Side, Side]]:
+def _folds(name: str, images: Side, texts: Side, fold_size: int) -> list[tuple[Side, Side]]:
     """Blocks of consecutive images, each with the texts of its labels."""
-    if fold_size is None:
-        return [(images, texts)]
     check_whole(name, at_least=1, fold_size=fold_size)
     count = len(images.order)
     if count % fold_size:
+        raise ValueError(f"{name}: fold_size must divide {count} images, got {fold_size}")
+    blocks = [images.part(images.order // fold_size == fold) for fold in range(count // fold_size)]
+    folds = [(block, texts.part(np.isin(texts.labels, block.labels))) for block in blocks]
+    times = np.bincount(
+        np.concatenate([block.order for _, block in folds]), minlength=len(texts.order)
+    )
+    if (times != 1).any():
+        text = int((times != 1).argmax())
         raise ValueError(
-            f"{name}: expected a fold_size that divides {count} images, got {fold_size}"
+            f"{name}: fold_size needs each text in one fold, with its label's images, "
+            f"got text {text} in {times[text]}"
         )
-    first = np.searchsorted(images.labels, images.labels)  # image of the same label
-    place = np.searchsorted(images.labels, texts.labels).clip(max=count - 1)
-    fold_of_image = images.order // fold_size
-    fold_of_text = fold_of_image[place]
-    straddling = images.labels[fold_of_image != fold_of_image[first]]
-    unknown = texts.labels[texts.labels != images.labels[place]]
-    for needed, side, labels in (
-        ("the images of a label in one fold", "image", straddling),
-        ("every text's label among the images'", "text", unknown),
-    ):
-        if len(labels):
-            label = f"label {labels[0]} of {side}_labels"
-            raise ValueError(f"{name}: fold_size needs {needed}, got {label}")
-    return [
-        (images.part(fold_of_image == fold), texts.part(fold_of_text == fold))
-        for fold in range(count // fold_size)
-    ]
+    return folds
 
 
 def _mean_over_folds(folds: Sequence[RetrievalScores]) -> RetrievalScores:
@@ -275,22 +268,11 @@ def _mean_over_folds(folds: Sequence[RetrievalScores]) -> RetrievalScores:
     without = sorted(row for scores in folds for row in scores.queries_without_positive)
     return RetrievalScores(
         recall={k: float(np.mean([scores.recall[k] for scores in folds])) for k in folds[0].recall},
-        curve=_mean_curve([scores.curve for scores in folds]),
+        curve=Curve(*np.mean([scores.curve for scores in folds], axis=0)),
         queries_without_positive=tuple(without),
         per_query=_joined([scores.per_query for scores in folds]),
         **means,
     )
-
-
-def _mean_curve(curves: Sequence[Curve]) -> Curve:
-    """Folds differ in texts: beyond its last rank a list goes on with nothing relevant."""
-    ranks = np.arange(1, max(len(curve.recall) for curve in curves) + 1)
-    recall, precision = np.zeros(len(ranks)), np.zeros(len(ranks))
-    for curve in curves:
-        last = np.minimum(ranks, len(curve.recall))
-        recall += curve.recall[last - 1] / len(curves)
-        precision += curve.precision[last - 1] * (last / ranks) / len(curves)
-    return Curve(recall, precision)
 
 
 def _sides(name: str, **sides: tuple[Features, Labels]) -> tuple[Side, Side]:
