@@ -96,20 +96,15 @@ def _mean_softmax(
     """Mean probabilities (groups, classes) and label (groups,) of each group."""
     array = arrays.as_array(groups)
     if array.shape != labels.shape:
-        raise ValueError(
-            f"{name}: expected groups to be one id for each of {len(labels)} rows, "
-            f"got shape {array.shape}"
-        )
+        raise ValueError(f"{name}: groups must be {labels.shape}, one per row, got {array.shape}")
     _, first, member, sizes = np.unique(
         array, return_index=True, return_inverse=True, return_counts=True
     )
     truth = labels[first]
     mixed = np.unique(array[labels != truth[member]])
     if len(mixed):
-        raise ValueError(
-            f"{name}: expected one label in all rows of a group, got several in "
-            f"{first_few([repr(one) for one in mixed.tolist()])}"
-        )
+        groups_named = first_few([repr(one) for one in mixed.tolist()])
+        raise ValueError(f"{name}: a group's rows must have one label, not so in {groups_named}")
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities = powers / powers.sum(axis=1, keepdims=True)
     order = np.argsort(member, kind="stable")

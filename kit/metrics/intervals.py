@@ -104,10 +104,8 @@ def interval_over_seeds(ours: ArrayLike, theirs: ArrayLike) -> Interval:
 def _differences(name: str, ours: ArrayLike, theirs: ArrayLike) -> NDArray[np.float64]:
     one, other = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
     if one.ndim != 1 or one.shape != other.shape or len(one) < 2:
-        raise ValueError(
-            f"{name}: ours and theirs must be two lists of the same length, at least 2, got "
-            f"{one.shape} and {other.shape}"
-        )
+        shapes = f"{one.shape} and {other.shape}"
+        raise ValueError(f"{name}: ours and theirs must be of one length, at least 2, got {shapes}")
     if not (np.isfinite(one).all() and np.isfinite(other).all()):
         raise ValueError(f"{name}: scores must be finite")
     return one - other

@@ -139,12 +139,18 @@ def evaluate_retrieval(
     ({1: 0.0, 2: 100.0}, 53.3333, 21.6667)
 
     """
-    name = "evaluate_retrieval"
-    queries, gallery = _sides(
-        name, query=(query_features, query_labels), gallery=(gallery_features, gallery_labels)
-    )
+    sides = {"query": (query_features, query_labels), "gallery": (gallery_features, gallery_labels)}
+    return scores_one_way("evaluate_retrieval", ks, **sides)
+
+
+def scores_one_way(
+    name: str, ks: Sequence[int], **sides: tuple[Features, Labels]
+) -> RetrievalScores:
+    """`evaluate_retrieval`, as part of the function `name`; sides are `query` and `gallery`."""
+    queries, gallery = _sides(name, **sides)
     _check_ks(name, ks, len(gallery.order))
-    return _scores(ks, queries, len(gallery.order), ranks_of_positives(queries, gallery))
+    ranks = ranks_of_positives(queries, gallery)
+    return _scores(ks, len(queries.order), len(gallery.order), [ranks])
 
 
 def evaluate_cross_modal(
@@ -181,42 +187,50 @@ def evaluate_cross_modal(
     )
     folds = [(images, texts)] if fold_size is None else _folds(name, images, texts, fold_size)
     _check_ks(name, ks, min(len(side.order) for fold in folds for side in fold))
+    most_images = max(len(fold_images.order) for fold_images, _ in folds)
     most_texts = max(len(fold_texts.order) for _, fold_texts in folds)
-    of_images, of_texts = [], []
-    for fold_images, fold_texts in folds:
-        to_text, to_image = ranks_both_ways(fold_images, fold_texts)
-        of_images.append(_scores(ks, fold_images, most_texts, to_text))
-        of_texts.append(_scores(ks, fold_texts, len(fold_images.order), to_image))
-    return CrossModalScores(_mean_over_folds(of_images), _mean_over_folds(of_texts))
+    ranks = [ranks_both_ways(*fold) for fold in folds]
+    return CrossModalScores(
+        _scores(ks, len(images.order), most_texts, [to_texts for to_texts, _ in ranks]),
+        _scores(ks, len(texts.order), most_images, [to_images for _, to_images in ranks]),
+    )
 
 
 def _scores(
-    ks: Sequence[int], queries: Side, size: int, blocks: Iterable[Ranks]
+    ks: Sequence[int], queries: int, size: int, folds: Sequence[Iterable[Ranks]]
 ) -> RetrievalScores:
-    """Means over queries of what follows from the positives' ranks.
+    """Means over folds of the means over queries of what follows from the positives' ranks.
 
-    The curve has `size` ranks: where there are fewer items, nothing relevant comes after them.
+    The curve has `size` ranks: where a fold has fewer items, nothing relevant comes after them.
     """
-    found, recalled = np.zeros(size), np.zeros(size)
-    parts = []
-    for block in blocks:
-        index = block.ranks - 1
-        found += np.bincount(index, minlength=size)
-        recalled += np.bincount(index, np.repeat(1 / block.sizes, block.sizes), minlength=size)
-        parts.append(_per_query(block))
+    parts, curves = [], []
+    for blocks in folds:
+        found, recalled = np.zeros(size), np.zeros(size)
+        of_blocks = []
+        for block in blocks:
+            index = block.ranks - 1
+            found += np.bincount(index, minlength=size)
+            recalled += np.bincount(index, np.repeat(1 / block.sizes, block.sizes), minlength=size)
+            of_blocks.append(_per_query(block))
+        part = _joined(of_blocks)
+        precision = np.cumsum(found) / np.arange(1, size + 1) / len(part.query)
+        curves.append((np.cumsum(recalled) / len(part.query), precision))
+        parts.append(part)
     per_query = _joined(parts)
-    answered = len(per_query.query)
-    precision = np.cumsum(found) / np.arange(1, size + 1) / answered
     return RetrievalScores(
-        recall={int(k): float(100 * np.mean(per_query.best_rank <= k)) for k in ks},
-        median_rank=float(np.median(per_query.best_rank)),
-        map=float(per_query.average_precision.mean()),
-        map_cmpm=float(per_query.average_precision_cmpm.mean()),
-        curve=Curve(np.cumsum(recalled) / answered, precision),
-        tied_share=float(per_query.tied.mean()),
-        queries_without_positive=tuple(np.setdiff1d(queries.order, per_query.query).tolist()),
+        recall={int(k): _mean(100 * np.mean(part.best_rank <= k) for part in parts) for k in ks},
+        median_rank=_mean(np.median(part.best_rank) for part in parts),
+        map=_mean(part.average_precision.mean() for part in parts),
+        map_cmpm=_mean(part.average_precision_cmpm.mean() for part in parts),
+        curve=Curve(*np.mean(curves, axis=0)),
+        tied_share=_mean(part.tied.mean() for part in parts),
+        queries_without_positive=tuple(np.setdiff1d(range(queries), per_query.query).tolist()),
         per_query=per_query,
     )
+
+
+def _mean(of_folds: Iterable[np.floating]) -> float:
+    return float(np.mean(list(of_folds)))
 
 
 def _per_query(block: Ranks) -> PerQuery:
@@ -253,26 +267,11 @@ def _folds(name: str, images: Side, texts: Side, fold_size: int) -> list[tuple[S
     )
     if (times != 1).any():
         text = int((times != 1).argmax())
+        found = f"text {text} in {times[text]}"
         raise ValueError(
-            f"{name}: fold_size needs each text in one fold, with its label's images, "
-            f"got text {text} in {times[text]}"
+            f"{name}: fold_size needs each text in one fold, by its label, got {found}"
         )
     return folds
-
-
-def _mean_over_folds(folds: Sequence[RetrievalScores]) -> RetrievalScores:
-    means = {
-        name: float(np.mean([getattr(scores, name) for scores in folds]))
-        for name in ("median_rank", "map", "map_cmpm", "tied_share")
-    }
-    without = sorted(row for scores in folds for row in scores.queries_without_positive)
-    return RetrievalScores(
-        recall={k: float(np.mean([scores.recall[k] for scores in folds])) for k in folds[0].recall},
-        curve=Curve(*np.mean([scores.curve for scores in folds], axis=0)),
-        queries_without_positive=tuple(without),
-        per_query=_joined([scores.per_query for scores in folds]),
-        **means,
-    )
 
 
 def _sides(name: str, **sides: tuple[Features, Labels]) -> tuple[Side, Side]:
@@ -305,7 +304,5 @@ def _check_ks(name: str, ks: Sequence[int], size: int) -> None:
     """Every K an integer that the gallery can fill."""
     integers = all(isinstance(k, int | np.integer) and not isinstance(k, bool) for k in ks)
     if len(ks) == 0 or not integers or min(ks) < 1 or max(ks) > size:
-        raise ValueError(
-            f"{name}: expected ks to be integers in 1..{size}, as many as there are items to rank, "
-            f"got {tuple(ks)}"
-        )
+        items = f"as many as there are items to rank, got {tuple(ks)}"
+        raise ValueError(f"{name}: ks must be whole numbers in 1..{size}, {items}")
