@@ -52,9 +52,7 @@ class Experiment:
 
 
 def carry_out(
-    out: Path | str,
-    settings: Mapping[str, Any],
-    build: Callable[[Path], Experiment],
+    out: Path | str, settings: Mapping[str, Any], build: Callable[[Path], Experiment]
 ) -> Iterator[Record]:
     """Train what `build` makes and keep it in folder `out`; read what is finished there already.
 

@@ -247,8 +247,7 @@ def _missing_in_bfloat16(onednn: bool) -> list[str]:
     """Layers that this processor cannot step under autocast, with oneDNN switched on or off."""
     missing = []
     with torch.random.fork_rng(devices=[]), torch.enable_grad():  # asking draws nothing
-        layers = {"LSTM": nn.LSTM(1, 1), "convolution": nn.Conv2d(1, 1, 1)}
-        for name, layer in layers.items():
+        for name, layer in (("LSTM", nn.LSTM(1, 1)), ("convolution", nn.Conv2d(1, 1, 1))):
             try:
                 with torch.autocast("cpu", dtype=torch.bfloat16):
                     out = layer(torch.ones(1, 1, 1))[0]

@@ -177,8 +177,7 @@ def evaluate_cross_modal(
 
     Raises:
         ValueError: as `evaluate_retrieval`; a `fold_size` that does not divide the number of
-            images; with it, a label whose images lie in two folds or a text whose label no image
-            has.
+            images; with it, a text whose label's images lie in two folds, or that has none.
 
     """
     name = "evaluate_cross_modal"
@@ -224,7 +223,7 @@ def _scores(
         map_cmpm=_mean(part.average_precision_cmpm.mean() for part in parts),
         curve=Curve(*np.mean(curves, axis=0)),
         tied_share=_mean(part.tied.mean() for part in parts),
-        queries_without_positive=tuple(np.setdiff1d(range(queries), per_query.query).tolist()),
+        queries_without_positive=tuple(np.setdiff1d(np.arange(queries), per_query.query).tolist()),
         per_query=per_query,
     )
 
