@@ -145,8 +145,8 @@ class _Direction:
 
 def _count(rows: Side, columns: Side, *, both: bool) -> tuple[Ranks, Ranks]:
     """Both passes over the tiles; with `both` false the columns have nothing to find."""
-    devices = [torch.device(side.features.device) for side in (rows, columns)]  # of numpy, too
-    device = next((device for device in devices if device.type != "cpu"), devices[0])
+    used = [side.features.device for side in (rows, columns) if isinstance(side.features, Tensor)]
+    device = next((device for device in used if device.type != "cpu"), torch.device("cpu"))
     of_rows = _Direction(rows, columns, device)
     of_columns = _Direction(columns, rows if both else rows.part(slice(0)), device)
     with _float32_products(device):
