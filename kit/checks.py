@@ -4,8 +4,6 @@ Losses also share the rule of spec and paper alike that they are computed in flo
 `full_precision` sees to it, under autocast and for half-precision features.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence, Sized
 from functools import wraps
@@ -47,21 +45,17 @@ def check_matrices(function: str, **matrices: Tensor) -> None:
     Traceback (most recent call last):
     ValueError: f: image_features (8, 512) and text_features (8, 256) must have the same shape
     """
-    for name, matrix in matrices.items():
-        shape = tuple(matrix.shape)
-        if matrix.ndim != 2 or 0 in shape:
-            raise ValueError(
-                f"{function}: {name} must be a matrix with at least one row and one column, "
-                f"got {shape}"
-            )
-        if not matrix.is_floating_point():
-            raise ValueError(f"{function}: {name} must be of a float type, got {matrix.dtype}")
-    if len({tuple(matrix.shape) for matrix in matrices.values()}) > 1:
-        shapes = " and ".join(f"{name} {tuple(m.shape)}" for name, m in matrices.items())
-        raise ValueError(f"{function}: {shapes} must have the same shape")
-    if len({matrix.dtype for matrix in matrices.values()}) > 1:
-        dtypes = " and ".join(f"{name} {m.dtype}" for name, m in matrices.items())
-        raise ValueError(f"{function}: {dtypes} must have the same type")
+    shapes = {name: tuple(matrix.shape) for name, matrix in matrices.items()}
+    dtypes = {name: matrix.dtype for name, matrix in matrices.items()}
+    for name, shape in shapes.items():
+        if len(shape) != 2 or 0 in shape:
+            raise ValueError(f"{function}: {name} must be a non-empty matrix, got {shape}")
+        if not dtypes[name].is_floating_point:
+            raise ValueError(f"{function}: {name} must be of a float type, got {dtypes[name]}")
+    for what, found in (("shape", shapes), ("type", dtypes)):
+        if len(set(found.values())) > 1:
+            listed = " and ".join(f"{name} {value}" for name, value in found.items())
+            raise ValueError(f"{function}: {listed} must have the same {what}")
 
 
 def check_labels(function: str, labels: Tensor, *, rows: int, classes: int | None = None) -> None:
@@ -71,19 +65,18 @@ def check_labels(function: str, labels: Tensor, *, rows: int, classes: int | Non
 
     >>> check_labels("f", torch.tensor([0, 7]), rows=2, classes=5)
     Traceback (most recent call last):
-    ValueError: f: labels must lie in 0..4, got values from 0 to 7
+    ValueError: f: labels must lie in 0..4, got 0 to 7
     """
     if labels.ndim != 1 or len(labels) != rows:
-        raise ValueError(
-            f"{function}: labels must be of shape ({rows},), one per row, got {tuple(labels.shape)}"
-        )
+        shape = tuple(labels.shape)
+        raise ValueError(f"{function}: labels must be of shape ({rows},), one per row, got {shape}")
     if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
         raise ValueError(f"{function}: labels must be whole numbers, got {labels.dtype}")
     if classes is not None and labels.device.type == "cpu":  # a GPU would be waited for
         low, high = int(labels.min()), int(labels.max())
         if low < 0 or high >= classes:
             raise ValueError(
-                f"{function}: labels must lie in 0..{classes - 1}, got values from {low} to {high}"
+                f"{function}: labels must lie in 0..{classes - 1}, got {low} to {high}"
             )
 
 
@@ -108,11 +101,10 @@ def check_whole(function: str, *, at_least: int, **values: object) -> None:
     Traceback (most recent call last):
     ValueError: f: epochs must be a whole number of at least 1, got 0
     """
+    expected = f"a whole number of at least {at_least}"
     for name, value in values.items():
         if not isinstance(value, int) or isinstance(value, bool) or value < at_least:
-            raise ValueError(
-                f"{function}: {name} must be a whole number of at least {at_least}, got {value}"
-            )
+            raise ValueError(f"{function}: {name} must be {expected}, got {value}")
 
 
 def check_choice(function: str, *, among: tuple[str, ...], **values: str) -> None:
@@ -166,26 +158,25 @@ def check_lengths(function: str, per: str, count: int, /, **lists: Sized) -> Non
     ValueError: f: expected one of labels per clip (4), got 2
     """
     for what, things in lists.items():
-        if len(things) != count:
+        length = len(things)
+        if length != count:
             raise ValueError(
-                f"{function}: expected one of {what} per {per} ({count}), got {len(things)}"
+                f"{function}: expected one of {what} per {per} ({count}), got {length}"
             )
 
 
-def check_disjoint(function: str, what: str, splits: Sequence[tuple[str, Iterable[str]]]) -> None:
+def check_disjoint(function: str, what: str, splits: Sequence[tuple[str, Iterable[Any]]]) -> None:
     """Refuse splits, each with its name, that share something.
 
     >>> check_disjoint("f", "clips", [("train", ["a", "b"]), ("test", ["b"])])
     Traceback (most recent call last):
     ValueError: f: 1 clips are in 'train' and in 'test': b
     """
-    for (first, ours), (second, theirs) in combinations(splits, 2):
-        shared = sorted(set(ours) & set(theirs))
+    for (first, things), (second, others) in combinations(splits, 2):
+        shared = sorted(set(things) & set(others), key=str)
         if shared:
-            raise ValueError(
-                f"{function}: {len(shared)} {what} are in {first!r} and in {second!r}: "
-                f"{first_few(shared)}"
-            )
+            where = f"{len(shared)} {what} are in {first!r} and in {second!r}"
+            raise ValueError(f"{function}: {where}: {first_few(shared)}")
 
 
 def first_few(things: Sequence[object], most: int = 5) -> str:

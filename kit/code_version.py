@@ -1,7 +1,5 @@
 """Which code a result was made with, as a hash that words cannot change."""
 
-from __future__ import annotations
-
 import ast
 import functools
 import hashlib

@@ -1,7 +1,5 @@
 """Looking at a training: a bar while it runs, and a map of who moves by what."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -20,17 +18,16 @@ def with_progress(records: Iterable[Record], *, epochs: int, watch: str) -> Iter
     """
     from tqdm import tqdm
 
-    said = ""
+    score = ""
     # Not stderr, which a notebook shows as if something were wrong.
     with tqdm(total=epochs, unit="epoch", miniters=0, file=sys.stdout) as bar:
         for record in records:
             bar.n = record.progress.epoch
             if isinstance(record, Epoch):
-                said = f"{watch} {record.scores[watch]:.1f}"
-                bar.set_postfix_str(said)
+                score = f", {watch} {record.scores[watch]:.1f}"
+                bar.set_postfix_str(score.removeprefix(", "))
             else:
-                step = f"step {record.progress.step}"
-                bar.set_postfix_str(f"{step}, {said}" if said else step, refresh=False)
+                bar.set_postfix_str(f"step {record.progress.step}{score}", refresh=False)
             bar.update(0)
             yield record
 

@@ -4,8 +4,6 @@ A room says what differs: how a corpus becomes batches, what validation means, w
 folder keeps. Here is the rest: open the folder, seed, resume, train, select, test, finish.
 """
 
-from __future__ import annotations
-
 import contextlib
 import platform
 import subprocess
@@ -18,7 +16,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from kit.files import read_json, write_json
+from kit.files import write_json
 from kit.runs import open_run, read_history, seed_everything
 from kit.training import Epoch, Loader, Method, Record, device_of, fit
 
@@ -43,7 +41,7 @@ class Experiment:
     """
 
     method: Method[Any, Any]
-    loader: Loader[Any]
+    loader: Loader
     epochs: int
     precision: str
     validate: Callable[[], Scores]
@@ -54,9 +52,7 @@ class Experiment:
 
 
 def carry_out(
-    out: Path | str,
-    settings: Mapping[str, Any],
-    build: Callable[[Path], Experiment],
+    out: Path | str, settings: Mapping[str, Any], build: Callable[[Path], Experiment]
 ) -> Iterator[Record]:
     """Train what `build` makes and keep it in folder `out`; read what is finished there already.
 
@@ -99,7 +95,7 @@ def carry_out(
         run.finish(
             experiment.test()
             | {
-                "best": read_json(run.folder / "best.json"),
+                "best": run.written["best"],
                 "epochs": len(history),
                 "minutes": sum(epoch["seconds"] for epoch in history) / 60,
                 "alarms": [f"epoch {e['epoch']}: {a}" for e in history for a in e["alarms"]],

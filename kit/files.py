@@ -5,8 +5,6 @@ That holds when the power fails too: contents are on the disk before the move, t
 epoch.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json
@@ -65,29 +63,29 @@ def read_json(path: Path) -> Json:
         raise ValueError(f"read_json: {path} is damaged, put a copy back: {error}") from None
 
 
-def file_hash(asked_by: str, path: Path | str) -> str:
+def file_hash(function: str, path: Path | str) -> str:
     """What tells a file's contents from others', in 16 hexadecimal digits.
 
     Raises:
-        ValueError: a file that cannot be read; it begins with `asked_by`.
+        ValueError: a file that cannot be read; it begins with `function`.
 
     """
     try:
         with Path(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()[:16]
     except OSError as error:
-        raise ValueError(f"{asked_by}: cannot read {path}: {error.strerror}") from None
+        raise ValueError(f"{function}: cannot read {path}: {error.strerror}") from None
 
 
 @contextlib.contextmanager
-def locked(asked_by: str, folder: Path) -> Iterator[None]:
+def locked(function: str, folder: Path) -> Iterator[None]:
     """Hold a folder against every other process, and against a second use in this one.
 
     The lock is the operating system's, on the file `lock`: it ends with its process, however that
     ends, so nothing stale can stay. (A file system without such locks gets a marker file instead.)
 
     Raises:
-        RuntimeError: somebody else holds it; it begins with `asked_by`.
+        RuntimeError: somebody else holds it; it begins with `function`.
 
     """
     # Not of one thread: a generator that holds it may be closed by another.
@@ -95,7 +93,7 @@ def locked(asked_by: str, folder: Path) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
-        raise RuntimeError(f"{asked_by}: {folder} is being written by another process") from None
+        raise RuntimeError(f"{function}: {folder} is being written by another process") from None
     try:
         yield
     finally:

@@ -3,8 +3,6 @@
 Everything stays in the logarithm until the last step, so a certain answer gives 0, not nan.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -14,8 +14,6 @@ damaged or lost later is refused by name. The room that wrote a folder adds what
 again (vocabulary, transform), and `load` asks that room to restore it.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import importlib
@@ -36,10 +34,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from kit.files import atomic, file_hash, locked, read_json, write_json
+from kit.files import Json, atomic, file_hash, locked, read_json, write_json
 from kit.training import Epoch, Method, Progress, Record, device_of
-
-Json = Any
 
 # Configurations whose runs `load` uses again, and the module whose `restore` does it.
 RESTORED_BY = {
@@ -65,18 +61,15 @@ def seed_everything(seed: int) -> None:
 
 @dataclass(frozen=True)
 class Run:
-    """An open run folder: `finished`, or locked by this process and ready to be written."""
+    """An open run folder: `finished`, or locked by this process and ready to be written.
+
+    `written` is what checkpoints say of it: the best epoch so far, how long the history is, and the
+    hashes of the files that are not written again.
+    """
 
     folder: Path
     finished: bool
-    # The best epoch so far, and the hashes of the files that are not written again.
-    _written: dict[str, Json] = field(default_factory=lambda: {"best": None, "files": {}})
-
-    @property
-    def result(self) -> Json:
-        """What came out of a finished run."""
-        _check_finished("result", self.folder, "result.json")
-        return read_json(self.folder / "result.json")
+    written: dict[str, Json] = field(default_factory=lambda: {"best": None, "files": {}})
 
     def resume(self, method: Method[Any, Any]) -> Progress:
         """Put the last checkpoint into `method` and the random states; say where to go on.
@@ -92,16 +85,15 @@ class Run:
             return Progress()
         state = _read_checkpoint("resume", self.folder)
         progress = Progress(**state["progress"])
-        self._written.update(state["written"])
-        if best := self._written["best"]:
-            if (progress.epoch, progress.step) == (best["epoch"] + 1, 0):
-                with self._best(state["networks"]):
-                    pass  # a run killed after this checkpoint may not have come to them
-            write_json(self.folder / "best.json", best)
-        _check_files("resume", self.folder, "checkpoint.pt", self._written["files"])
-        history, size = self.folder / "history.jsonl", self._written["history"]["size"]
+        self.written.update(state["written"])
+        best = self.written["best"]
+        if best and (progress.epoch, progress.step) == (best["epoch"] + 1, 0):
+            with self._best(state["networks"]):
+                pass  # a run killed after this checkpoint may not have come to them
+        _check_files("resume", self.folder, "checkpoint.pt", self.written["files"])
+        history, size = self.folder / "history.jsonl", self.written["history"]["size"]
         there = history.read_bytes()[:size] if history.exists() else b""
-        if hashlib.sha256(there).hexdigest() != self._written["history"]["sha256"]:
+        if hashlib.sha256(there).hexdigest() != self.written["history"]["sha256"]:
             raise _damaged("resume", history, self.folder)
         os.truncate(history, size)  # what came after the checkpoint will be written again
         device = device_of(method.networks)
@@ -143,53 +135,47 @@ class Run:
                 text = json.dumps(line).encode() + b"\n"
                 history.write(text)
                 digest.update(text)
-                saving = isinstance(record, Epoch) or interrupted.is_set()
-                if saving:
+                if isinstance(record, Epoch) or interrupted.is_set():
                     history.flush()
                     os.fsync(history.fileno())
                     size = history.tell()
-                    self._written["history"] = {"size": size, "sha256": digest.hexdigest()}
-                if isinstance(record, Epoch):
-                    at_epoch(record)
-                    self._keep_epoch(method, record, better)
-                elif saving:
-                    self._checkpoint(method, record.progress)
-                if saving and interrupted.is_set():
-                    raise KeyboardInterrupt(stopped)
+                    self.written["history"] = {"size": size, "sha256": digest.hexdigest()}
+                    if isinstance(record, Epoch):
+                        at_epoch(record)
+                    self._checkpoint(method, record, better)
+                    if interrupted.is_set():
+                        raise KeyboardInterrupt(stopped)
                 yield record
-
-    def _keep_epoch(self, method: Method[Any, Any], record: Epoch, better: str) -> None:
-        for path in self.folder.glob(f"map/epoch_{record.epoch:03d}.*"):
-            self._written["files"][f"map/{path.name}"] = file_hash("keep", path)
-        best = (self._written["best"] or {"score": float("-inf")})["score"]
-        with contextlib.ExitStack() as last:
-            if record.scores and (score := record.scores[better]) > best:
-                self._written["best"] = {"epoch": record.epoch, "score": score, "by": better}
-                last.enter_context(self._best(method.networks.state_dict()))
-            self._checkpoint(method, record.progress)
 
     @contextlib.contextmanager
     def _best(self, networks: Mapping[str, Tensor]) -> Iterator[None]:
         """Write the best networks; they come into place once a checkpoint knows of them."""
         with atomic(self.folder / "best.safetensors") as part:
             save_file({name: value.contiguous() for name, value in networks.items()}, part)
-            self._written["files"]["best.safetensors"] = file_hash("keep", part)
+            self.written["files"]["best.safetensors"] = file_hash("keep", part)
             yield
-        write_json(self.folder / "best.json", self._written["best"])
 
-    def _checkpoint(self, method: Method[Any, Any], progress: Progress) -> None:
-        device = device_of(method.networks)
-        state = {
-            "networks": method.networks.state_dict(),
-            "optimizers": {name: o.state_dict() for name, o in method.optimizers.items()},
-            "progress": asdict(progress),
-            "random": _random_state(device),
-            "written": self._written,
-        }
-        with atomic(self.folder / "checkpoint.pt") as part:
-            torch.save(state, part)
-            with part.open("rb+") as file:  # torch reads up to here, and checks nothing
-                file.write(hashlib.file_digest(file, "sha256").digest())
+    def _checkpoint(self, method: Method[Any, Any], record: Record, better: str) -> None:
+        networks = method.networks.state_dict()
+        with contextlib.ExitStack() as last:
+            if isinstance(record, Epoch):
+                for path in self.folder.glob(f"map/epoch_{record.epoch:03d}.*"):
+                    self.written["files"][f"map/{path.name}"] = file_hash("keep", path)
+                best = (self.written["best"] or {"score": float("-inf")})["score"]
+                if record.scores and (score := record.scores[better]) > best:
+                    self.written["best"] = {"epoch": record.epoch, "score": score, "by": better}
+                    last.enter_context(self._best(networks))
+            state = {
+                "networks": networks,
+                "optimizers": {name: o.state_dict() for name, o in method.optimizers.items()},
+                "progress": asdict(record.progress),
+                "random": _random_state(device_of(method.networks)),
+                "written": self.written,
+            }
+            with atomic(self.folder / "checkpoint.pt") as part:
+                torch.save(state, part)
+                with part.open("rb+") as file:  # torch reads up to here, and checks nothing
+                    file.write(hashlib.file_digest(file, "sha256").digest())
 
     def finish(self, result: Mapping[str, Json]) -> None:
         """Write what came out, then the mark that the run is done, with every file's hash."""
@@ -223,8 +209,8 @@ def open_run(folder: Path | str, settings: Mapping[str, Json]) -> Iterator[Run]:
             version.
 
     Raises:
-        ValueError: the folder holds another run (the differing facts are named), one of an earlier
-            version of the kit, a finished one with damaged files, or something else.
+        ValueError: the folder holds another run (the differing facts are named), a finished one
+            with damaged files, or something else.
         RuntimeError: another process is writing there.
 
     """
@@ -263,8 +249,8 @@ def load(folder: Path | str) -> Any:
     it, in evaluation mode, with the networks of the epoch that the run selected.
 
     Raises:
-        ValueError: a folder without a run, one of an earlier version of the kit or of a method that
-            is not in it, damaged or missing files.
+        ValueError: a folder without a run, a run of a method that is not in the kit, damaged or
+            missing files.
 
     """
     folder = Path(folder)
@@ -351,12 +337,7 @@ def read_map_frames(folder: Path | str) -> tuple[list[int], dict[str, Tensor]]:
 def _settings(function: str, folder: Path) -> Json:
     """What a folder's config.json says was asked for."""
     config = read_json(folder / "config.json")
-    if "asked" in config:
-        raise ValueError(
-            f"{function}: {folder} was written by an earlier version of the kit, and this one can "
-            "neither continue nor load it; train anew in another folder"
-        )
-    if _hash(config["settings"]) != config["hash"]:
+    if _hash(config.get("settings")) != config.get("hash"):
         raise _damaged(function, folder / "config.json", folder)
     return config["settings"]
 
@@ -399,33 +380,28 @@ def _line(record: Record) -> dict[str, Json]:
     return {"kind": "step", **facts, "values": record.values}
 
 
-def _difference(there: Mapping[str, Json], asked: Mapping[str, Json], path: str = "") -> str:
+def _difference(there: Mapping[str, Json], facts: Mapping[str, Json], path: str = "") -> str:
     """Every fact in which two runs differ, in words."""
-    said = []
-    for key in sorted({*there, *asked}):
-        was, now = there.get(key), asked.get(key)
+    found = []
+    for key in sorted({*there, *facts}):
+        was, now = there.get(key), facts.get(key)
         if isinstance(was, dict) and isinstance(now, dict):
-            if was != now:
-                said.append(_difference(was, now, f"{path}{key}."))
+            found.append(_difference(was, now, f"{path}{key}."))
         elif was != now:
-            said.append(f"{path}{key} is {was!r} there, {now!r} was asked for")
-    return "; ".join(said)
+            found.append(f"{path}{key} is {was!r} there, {now!r} was asked for")
+    return "; ".join(filter(None, found))
 
 
 @contextlib.contextmanager
 def _deferred_interrupts() -> Iterator[threading.Event]:
     """Turn SIGINT and SIGTERM into a flag: within a step nothing consistent can be saved."""
     flag = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
+    with contextlib.ExitStack() as after:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                before = signal.signal(number, lambda *_: flag.set())
+                after.callback(signal.signal, number, before)
         yield flag
-        return
-    stops = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, lambda *_: flag.set()) for number in stops}
-    try:
-        yield flag
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _random_state(device: torch.device) -> dict[str, Json]:
@@ -433,7 +409,7 @@ def _random_state(device: torch.device) -> dict[str, Json]:
     kind, words, *rest = np.random.get_state()
     return {
         "python": random.getstate(),
-        "numpy": (str(kind), torch.from_numpy(np.asarray(words, np.int64)), *rest),
+        "numpy": (kind, np.asarray(words).tolist(), *rest),
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
     }
@@ -441,8 +417,7 @@ def _random_state(device: torch.device) -> dict[str, Json]:
 
 def _set_random_state(state: Mapping[str, Json], device: torch.device) -> None:
     random.setstate(state["python"])
-    kind, words, *rest = state["numpy"]
-    np.random.set_state((kind, words.numpy().astype(np.uint32), *rest))
+    np.random.set_state(state["numpy"])
     torch.set_rng_state(state["torch"])
     if state["cuda"] is not None and device.type == "cuda":
         torch.cuda.set_rng_state(state["cuda"], device)

@@ -5,14 +5,12 @@ often. `fit` is a generator of plain records; whoever reads them may print, draw
 stop.
 """
 
-from __future__ import annotations
-
 import contextlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +20,6 @@ from kit.checks import check_choice
 
 Batch = TypeVar("Batch", bound=tuple[Any, ...])
 Features = TypeVar("Features", bound=tuple[Tensor, ...])
-Loaded = TypeVar("Loaded", bound=tuple[Any, ...], covariant=True)
 
 
 @dataclass(frozen=True)
@@ -72,11 +69,9 @@ class Method(Protocol[Features, Batch]):
 
     def encode(self, batch: Batch) -> Features:
         """Once a step, with its graph; all turns of the step share it."""
-        ...
 
     def turns(self, epoch: int) -> Sequence[Turn[Features, Batch]]:
         """The turns of each step, in order."""
-        ...
 
     def meters(self, features: Features, batch: Batch) -> dict[str, Tensor]:
         """What to watch beside the terms: scalars by name, without gradient."""
@@ -104,7 +99,7 @@ class Progress:
     sums: Mapping[str, float] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
 
-    def after(self, values: Mapping[str, float]) -> Progress:
+    def after(self, values: Mapping[str, float]) -> Self:
         """One step later."""
         return replace(
             self,
@@ -140,19 +135,18 @@ class Epoch:
 Record = Step | Epoch
 
 
-class Loader(Protocol[Loaded]):
+class Loader(Protocol):
     """Batches of an epoch, a pure function of the epoch: `skip` leaves the first ones out."""
 
     def __len__(self) -> int: ...
 
-    def epoch(self, epoch: int, *, skip: int = 0) -> Iterable[Loaded]:
+    def epoch(self, epoch: int, *, skip: int = 0) -> Iterable[Any]:
         """The batches of `epoch` from number `skip` on."""
-        ...
 
 
 def fit(
     method: Method[Features, Any],
-    loader: Loader[Any],
+    loader: Loader,
     *,
     epochs: int,
     start: Progress | None = None,
@@ -255,12 +249,11 @@ def _missing_in_bfloat16(onednn: bool) -> list[str]:
     """Layers that this processor cannot step under autocast, with oneDNN switched on or off."""
     missing = []
     with torch.random.fork_rng(devices=[]), torch.enable_grad():  # asking draws nothing
-        layers = {"LSTM": nn.LSTM(1, 1), "convolution": nn.Conv2d(1, 1, 1)}
-        for name, layer in layers.items():
+        for name, layer in (("LSTM", nn.LSTM(1, 1)), ("convolution", nn.Conv2d(1, 1, 1))):
             try:
                 with torch.autocast("cpu", dtype=torch.bfloat16):
-                    out = layer(torch.ones(1, 1, 1))
-                (out[0] if name == "LSTM" else out).float().sum().backward()
+                    out = layer(torch.ones(1, 1, 1))[0]
+                out.float().sum().backward()
             except RuntimeError:
                 missing.append(name)
     return missing
@@ -299,11 +292,8 @@ def _gradient_shares(
 ) -> dict[str, Tensor]:
     """Each term's share of the sum of the gradient norms that the terms send into the features."""
     inputs = [part for part in features if part.requires_grad]
-    norms: dict[str, Tensor] = {}
-    for name, term in terms.items():
-        norm = gradient_norm(term, inputs)
-        if norm is not None:
-            norms[name] = norm
+    sent = {name: gradient_norm(term, inputs) for name, term in terms.items()}
+    norms = {name: norm for name, norm in sent.items() if norm is not None}
     total = sum(norms.values(), start=torch.zeros(())).clamp_min(torch.finfo(torch.float32).tiny)
     return {f"share/{name}": norm / total for name, norm in norms.items()}
 

@@ -19,11 +19,8 @@ from kit.checks import (
 @pytest.mark.parametrize(
     ("matrices", "message"),
     [
-        (
-            {"a": torch.zeros(3)},
-            r"f: a must be a matrix with at least one row and one .* got \(3,\)",
-        ),
-        ({"a": torch.zeros(0, 4)}, r"f: a must be a matrix .* got \(0, 4\)"),
+        ({"a": torch.zeros(3)}, r"f: a must be a non-empty matrix, got \(3,\)"),
+        ({"a": torch.zeros(0, 4)}, r"f: a must be a non-empty matrix, got \(0, 4\)"),
         ({"a": torch.zeros(2, 2).long()}, r"f: a must be of a float type, got torch\.int64"),
         (
             {"a": torch.zeros(2, 3), "b": torch.zeros(2, 4)},
@@ -48,8 +45,8 @@ def test_matrices(matrices: dict[str, Tensor], message: str) -> None:
         (torch.zeros(3, 1).long(), r"f: labels must be of shape \(3,\), one per row, got \(3, 1\)"),
         (torch.zeros(3), r"f: labels must be whole numbers, got torch\.float32"),
         (torch.zeros(3).bool(), r"f: labels must be whole numbers, got torch\.bool"),
-        (torch.tensor([0, 5, 1]), r"f: labels must lie in 0\.\.4, got values from 0 to 5"),
-        (torch.tensor([0, -1, 1]), r"f: labels must lie in 0\.\.4, got values from -1 to 1"),
+        (torch.tensor([0, 5, 1]), r"f: labels must lie in 0\.\.4, got 0 to 5"),
+        (torch.tensor([0, -1, 1]), r"f: labels must lie in 0\.\.4, got -1 to 1"),
     ],
 )
 def test_labels(labels: Tensor, message: str) -> None:

@@ -197,8 +197,7 @@ def test_best_is_chosen_by_validation_and_the_first_of_equals_stays(tmp_path: Pa
         for record in toy_run(tmp_path)
         if isinstance(record, Epoch)
     ]
-    best = json.loads((tmp_path / "best.json").read_text())
-    assert best == {"epoch": 1, "score": 3.0, "by": "score"}
+    assert checkpoint(tmp_path)["written"]["best"] == {"epoch": 1, "score": 3.0, "by": "score"}
     assert same(load_file(tmp_path / "best.safetensors"), states[1])
     assert [epoch["scores"]["score"] for epoch in read_history(tmp_path)] == SCORES
     assert all(epoch["seconds"] >= 0 for epoch in read_history(tmp_path))
@@ -211,7 +210,7 @@ def test_a_finished_run_is_read_and_not_run_again(tmp_path: Path) -> None:
     assert (tmp_path / "history.jsonl").read_bytes() == before
     with open_run(tmp_path, SETTINGS) as opened:
         assert opened.finished
-        assert opened.result == {"epochs": 4}
+    assert json.loads((tmp_path / "result.json").read_text()) == {"epochs": 4}
 
 
 # ---- whose folder it is
@@ -233,7 +232,7 @@ def test_a_folder_in_which_nothing_was_trained_belongs_to_nobody(tmp_path: Path)
     wrong = SETTINGS | {"seed": -1}
     with pytest.raises(ValueError, match="no such seed"), open_run(tmp_path, wrong):
         raise ValueError("no such seed")
-    for left in ("history.jsonl", "best.json"):
+    for left in ("history.jsonl", "best.safetensors"):
         (tmp_path / left).write_text("{}")
     assert len(list(toy_run(tmp_path, epochs=1))) == 8
     assert json.loads((tmp_path / "config.json").read_text())["settings"] == SETTINGS
@@ -391,25 +390,16 @@ def test_any_flipped_bit_of_a_checkpoint_is_found(tmp_path: Path) -> None:
     assert len(list(toy_run(folder))) == 3 * 8
 
 
-@pytest.mark.parametrize("records", [2 * 8, 3 * 8 + 2])
-def test_a_lost_best_json_is_written_again(records: int, tmp_path: Path) -> None:
-    folder = killed(tmp_path / "run", records)
-    (folder / "best.json").write_text('{"epoch": 0, "score": 9')
-    list(toy_run(folder))
-    assert json.loads((folder / "best.json").read_text())["epoch"] == 1
-
-
 def test_a_run_killed_between_checkpoint_and_best_networks_makes_up_for_it(tmp_path: Path) -> None:
     list(toy_run(tmp_path / "whole"))
     folder = killed(tmp_path / "run", 8)
-    first = [(folder / f"best.{kind}").read_bytes() for kind in ("safetensors", "json")]
+    first = (folder / "best.safetensors").read_bytes()
     killed(folder, 8)  # the second epoch is better; its best networks do not come into place
-    for kind, content in zip(("safetensors", "json"), first, strict=True):
-        (folder / f"best.{kind}").write_bytes(content)
+    (folder / "best.safetensors").write_bytes(first)
     list(toy_run(folder))
     best = [load_file(tmp_path / name / "best.safetensors") for name in ("run", "whole")]
     assert same(*best)
-    assert json.loads((folder / "best.json").read_text())["epoch"] == 1
+    assert checkpoint(folder)["written"]["best"]["epoch"] == 1
 
 
 @pytest.mark.parametrize(
@@ -419,20 +409,16 @@ def test_a_finished_run_with_a_damaged_file_is_refused(
     name: str, tmp_path: Path, restored: Path
 ) -> None:
     list(toy_run(tmp_path))
-    with open_run(tmp_path, SETTINGS) as opened:
-        result = opened
     content = (tmp_path / name).read_bytes()
     flip(tmp_path / name, at=-9)
     asked = {
         "open_run": lambda: list(toy_run(tmp_path)),
         "load": lambda: kit.runs.load(tmp_path),
-        "result": lambda: result.result,
         "read_history": lambda: read_history(tmp_path),
         "read_map_frames": lambda: read_map_frames(tmp_path),
     }
-    concerned = {"result.json": {"result"}, "history.jsonl": {"read_history"}}
-    readers = concerned.get(name, {"read_map_frames"} if "map" in name else set())
-    for function in {"open_run", "load"} | readers:
+    readers = {"history.jsonl": "read_history", "map/epoch_002.safetensors": "read_map_frames"}
+    for function in {"open_run", "load", readers.get(name, "load")}:
         with pytest.raises(
             ValueError,
             match=rf"^{function}: .*{name} is damaged.*delete .*/done and train with the same sett"
@@ -445,7 +431,7 @@ def test_a_finished_run_with_a_damaged_file_is_refused(
     (tmp_path / "done").unlink()  # what is said to help
     (tmp_path / "result.json").write_text("")
     assert list(toy_run(tmp_path)) == []
-    assert result.result == {"epochs": 4}
+    assert json.loads((tmp_path / "result.json").read_text()) == {"epochs": 4}
 
 
 def test_damage_is_found_by_readers_of_a_run_that_is_not_finished(
@@ -474,6 +460,9 @@ def test_damaged_settings_are_refused(tmp_path: Path) -> None:
     (folder / "config.json").write_text(config.replace('"seed": 0', '"seed": 1'))
     with pytest.raises(ValueError, match=r"^open_run: .*config\.json is damaged"):
         list(toy_run(folder))
+    (folder / "config.json").write_text('{"hash": "", "settings_of_another_program": {}}')
+    with pytest.raises(ValueError, match=r"^load: .*config\.json is damaged"):
+        kit.runs.load(folder)
     (folder / "config.json").write_text(config[:-5])
     with pytest.raises(ValueError, match=r"^read_json: .*config\.json is damaged"):
         list(toy_run(folder))
@@ -513,19 +502,6 @@ def test_load_imports_nothing_that_a_folder_names(method: str | None, tmp_path: 
 def test_what_load_knows_is_there() -> None:
     for module in set(kit.runs.RESTORED_BY.values()):
         assert callable(importlib.import_module(module).restore)
-
-
-@pytest.mark.parametrize("module", ["kit.itmeetsal.run", "kit.amid.recogniser"])
-def test_a_folder_of_an_earlier_version_is_refused(module: str, tmp_path: Path) -> None:
-    config = {"hash": "", "asked": {"restored_by": module}}
-    (tmp_path / "config.json").write_text(json.dumps(config))
-    (tmp_path / "done").touch()
-    for function, call in (("open_run", lambda: list(toy_run(tmp_path))), ("load", None)):
-        with pytest.raises(
-            ValueError, match=rf"^{function}: .*was written by an earlier version of the kit.*anew"
-        ):
-            call() if call else kit.runs.load(tmp_path)
-    assert (tmp_path / "done").read_text() == ""
 
 
 # ---- killed at any moment

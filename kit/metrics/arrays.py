@@ -1,7 +1,5 @@
 """What metrics take, of numpy or of torch: matrices of real numbers, one integer label a row."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,14 +29,11 @@ def as_double(features: Features) -> Tensor:
 def features_of(name: str, argument: str, values: Any) -> Features:
     """Return a non-empty matrix of real numbers as it is, or refuse what is none."""
     features: Features = values if isinstance(values, Tensor) else np.asarray(values)
-    if isinstance(features, Tensor):
-        real = not features.is_complex() and features.dtype != torch.bool
-    else:
-        real = features.dtype.kind in "fiu"
+    real = any(kind in str(features.dtype) for kind in ("float", "int"))
     if features.ndim != 2 or 0 in features.shape or not real:
         raise ValueError(
-            f"{name}: expected {argument} to be a matrix of real numbers with at least one row and "
-            f"one column, got shape {tuple(features.shape)} and dtype {features.dtype}"
+            f"{name}: {argument} must be a non-empty matrix of real numbers, "
+            f"got {tuple(features.shape)} of {features.dtype}"
         )
     return features
 
@@ -53,18 +48,14 @@ def real_matrix(name: str, argument: str, values: Any) -> Floats:
 def refuse_rows(name: str, argument: str, problem: str, wrong: NDArray[np.bool_]) -> None:
     """Refuse a matrix with rows (rows,) that are wrong; the first is named."""
     if wrong.any():
-        raise ValueError(
-            f"{name}: expected no row in {argument} that is {problem}, got {wrong.sum()}, "
-            f"the first is row {wrong.argmax()}"
-        )
+        found = f"{wrong.sum()}, the first is row {wrong.argmax()}"
+        raise ValueError(f"{name}: no row of {argument} may be {problem}, got {found}")
 
 
 def integer_labels(name: str, argument: str, labels: Labels, rows: int) -> Integers:
     """Return (rows,) integers as int64, or refuse what is none."""
     array = as_array(labels)
     if array.shape != (rows,) or array.dtype.kind not in "iu":
-        raise ValueError(
-            f"{name}: expected {argument} to be one integer for each of {rows} rows, "
-            f"got shape {array.shape} and dtype {array.dtype}"
-        )
+        found = f"{array.shape} of {array.dtype}"
+        raise ValueError(f"{name}: {argument} must be ({rows},) integers, one per row, got {found}")
     return array.astype(np.int64)

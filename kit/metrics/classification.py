@@ -4,18 +4,18 @@ A sample counts as right only where its class has the largest score alone: if an
 same score, it counts as wrong, so that a collapsed model cannot look good.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kit.checks import first_few
-from kit.metrics.arrays import Floats, Integers, Labels, as_array, integer_labels, real_matrix
+from kit.checks import check_labels, first_few
+from kit.metrics import arrays
+from kit.metrics.arrays import Floats, Integers, Labels
 
 Groups = Sequence[int] | Sequence[str] | NDArray[Any] | Tensor
 
@@ -71,24 +71,17 @@ def evaluate_classification(
 
     """
     name = "evaluate_classification"
-    scores = real_matrix(name, "logits", logits)
+    scores = arrays.real_matrix(name, "logits", logits)
     rows, classes = scores.shape
-    truth = integer_labels(name, "labels", labels, rows)
-    if truth.min() < 0 or truth.max() >= classes:
-        raise ValueError(
-            f"{name}: expected labels in 0..{classes - 1}, "
-            f"got values from {truth.min()} to {truth.max()}"
-        )
-    slack = 0.0
+    truth = arrays.integer_labels(name, "labels", labels, rows)
+    check_labels(name, torch.from_numpy(truth), rows=rows, classes=classes)
     if groups is not None:
         scores, truth = _mean_softmax(name, scores, truth, groups)
-        slack = TIED
-    predicted = _predicted(scores, truth, slack)
-    confusion = np.bincount(truth * classes + predicted, minlength=classes**2)
-    confusion = confusion.reshape(classes, classes).astype(np.int64)
+    predicted = _predicted(scores, truth, slack=0.0 if groups is None else TIED)
+    confusion = np.zeros((classes, classes), np.int64)
+    np.add.at(confusion, (truth, predicted), 1)
     right, occurring = confusion.diagonal(), confusion.sum(axis=1)
-    per_class = np.full(classes, np.nan)
-    np.divide(100 * right, occurring, out=per_class, where=occurring > 0)
+    per_class = np.where(occurring > 0, 100 * right / occurring.clip(min=1), np.nan)
     return ClassificationScores(
         top1=float(100 * right.sum() / len(truth)),
         unweighted_accuracy=float(np.nanmean(per_class)),
@@ -101,26 +94,22 @@ def _mean_softmax(
     name: str, logits: Floats, labels: Integers, groups: Groups
 ) -> tuple[Floats, Integers]:
     """Mean probabilities (groups, classes) and label (groups,) of each group."""
-    array = as_array(groups)
+    array = arrays.as_array(groups)
     if array.shape != labels.shape:
-        raise ValueError(
-            f"{name}: expected groups to be one id for each of {len(labels)} rows, "
-            f"got shape {array.shape}"
-        )
-    ids, member = np.unique(array, return_inverse=True)
-    order = np.argsort(member, kind="stable")
-    sizes = np.bincount(member)
-    starts = np.cumsum(sizes) - sizes
-    truth = labels[order][starts]
-    mixed = np.unique(member[labels != truth[member]])
+        raise ValueError(f"{name}: groups must be {labels.shape}, one per row, got {array.shape}")
+    _, first, member, sizes = np.unique(
+        array, return_index=True, return_inverse=True, return_counts=True
+    )
+    truth = labels[first]
+    mixed = np.unique(array[labels != truth[member]])
     if len(mixed):
-        raise ValueError(
-            f"{name}: expected one label in all rows of a group, got several in "
-            f"{first_few([repr(one) for one in ids[mixed].tolist()])}"
-        )
+        groups_named = first_few([repr(one) for one in mixed.tolist()])
+        raise ValueError(f"{name}: a group's rows must have one label, not so in {groups_named}")
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities = powers / powers.sum(axis=1, keepdims=True)
-    return np.add.reduceat(probabilities[order], starts, axis=0) / sizes[:, None], truth
+    order = np.argsort(member, kind="stable")
+    sums = np.add.reduceat(probabilities[order], np.cumsum(sizes) - sizes, axis=0)
+    return sums / sizes[:, None], truth
 
 
 def _predicted(scores: Floats, truth: Integers, slack: float) -> Integers:

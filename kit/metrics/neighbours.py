@@ -1,7 +1,5 @@
 """What nearest neighbours say about features: kNN retrieval of classes, same-class cosine."""
 
-from __future__ import annotations
-
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kit.checks import first_few
-from kit.metrics.arrays import Features, Floats, Labels, integer_labels, real_matrix, refuse_rows
-from kit.metrics.retrieval import evaluate_retrieval
+from kit.checks import check_disjoint
+from kit.metrics import arrays
+from kit.metrics.arrays import Features, Floats, Labels
+from kit.metrics.retrieval import scores_one_way
 
 Ids = Sequence[Hashable] | NDArray[Any] | Tensor
 
@@ -71,19 +70,10 @@ def evaluate_knn(
     """
     name = "evaluate_knn"
     queries = _ids(name, "query", query_ids, len(query_features))
-    gallery = set(_ids(name, "gallery", gallery_ids, len(gallery_features)))
-    shared = [one for one in dict.fromkeys(queries) if one in gallery]
-    if shared:
-        raise ValueError(
-            f"{name}: expected query_ids and gallery_ids without a common one, got {len(shared)}: "
-            f"{first_few([repr(one) for one in shared])}"
-        )
-    try:
-        scores = evaluate_retrieval(
-            query_features, gallery_features, query_labels, gallery_labels, ks=ks
-        )
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
+    gallery = _ids(name, "gallery", gallery_ids, len(gallery_features))
+    check_disjoint(name, "ids", [("query_ids", queries), ("gallery_ids", gallery)])
+    sides = {"query": (query_features, query_labels), "gallery": (gallery_features, gallery_labels)}
+    scores = scores_one_way(name, ks, **sides)
     best_rank = scores.per_query.best_rank
     return NeighbourScores(
         recall={int(k): 100 * int(np.sum(best_rank <= k)) / len(queries) for k in ks},
@@ -122,17 +112,15 @@ def same_class_cosine(
     teacher = _unit_rows(name, "teacher_features", teacher_features)
     student = _unit_rows(name, "student_features", student_features)
     if teacher.shape != student.shape:
-        raise ValueError(
-            f"{name}: teacher_features {teacher.shape} and student_features {student.shape} "
-            f"must have the same shape"
-        )
-    classes = integer_labels(name, "labels", labels, len(teacher))
+        shapes = f"teacher_features {teacher.shape} and student_features {student.shape}"
+        raise ValueError(f"{name}: {shapes} must have the same shape")
+    classes = arrays.integer_labels(name, "labels", labels, len(teacher))
     order = np.argsort(classes, kind="stable")
     _, starts, sizes = np.unique(classes[order], return_index=True, return_counts=True)
     pairs = int(np.sum(sizes * (sizes - 1)))
     if pairs == 0:
         raise ValueError(
-            f"{name}: expected a class that occurs at least twice, got {len(sizes)} labels once"
+            f"{name}: expected a class that occurs twice, got {len(sizes)} labels once"
         )
     of_teacher = np.add.reduceat(teacher[order], starts, axis=0)
     of_student = np.add.reduceat(student[order], starts, axis=0)
@@ -142,16 +130,13 @@ def same_class_cosine(
 def _ids(name: str, side: str, ids: Ids, rows: int) -> list[Any]:
     values = ids.tolist() if isinstance(ids, np.ndarray | Tensor) else list(ids)
     if len(values) != rows or any(isinstance(value, list) for value in values):
-        raise ValueError(
-            f"{name}: expected {side}_ids to be one id for each of {rows} rows of "
-            f"{side}_features, got {len(values)}"
-        )
+        raise ValueError(f"{name}: {side}_ids must be one per row ({rows}), got {len(values)}")
     return values
 
 
 def _unit_rows(name: str, argument: str, features: Features) -> Floats:
-    matrix = real_matrix(name, argument, features)
+    matrix = arrays.real_matrix(name, argument, features)
     lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
-    refuse_rows(name, argument, "zero", lengths[:, 0] == 0)
+    arrays.refuse_rows(name, argument, "zero", lengths[:, 0] == 0)
     unit: Floats = matrix / lengths
     return unit

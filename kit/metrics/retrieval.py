@@ -13,8 +13,6 @@ Everything follows from the ranks of the positives, r_0 < r_1 < ... (from 1), of
   positive it equals recall@1, with five it is at most 74.33 percent.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -23,16 +21,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kit.metrics.arrays import (
-    Features,
-    Floats,
-    Integers,
-    Labels,
-    as_double,
-    features_of,
-    integer_labels,
-    refuse_rows,
-)
+from kit.checks import check_whole
+from kit.metrics import arrays
+from kit.metrics.arrays import Features, Floats, Integers, Labels
 from kit.metrics.ranks import Ranks, Side, ranks_both_ways, ranks_of_positives
 
 RECALL_LEVELS = np.linspace(0, 1, 11)
@@ -148,12 +139,18 @@ def evaluate_retrieval(
     ({1: 0.0, 2: 100.0}, 53.3333, 21.6667)
 
     """
-    name = "evaluate_retrieval"
-    queries, gallery = _sides(
-        name, query=(query_features, query_labels), gallery=(gallery_features, gallery_labels)
-    )
-    _check_ks(name, ks, len(gallery.order), "gallery")
-    return _scores(name, "query", ks, queries, gallery, ranks_of_positives(queries, gallery))
+    sides = {"query": (query_features, query_labels), "gallery": (gallery_features, gallery_labels)}
+    return scores_one_way("evaluate_retrieval", ks, **sides)
+
+
+def scores_one_way(
+    name: str, ks: Sequence[int], **sides: tuple[Features, Labels]
+) -> RetrievalScores:
+    """`evaluate_retrieval`, as part of the function `name`; sides are `query` and `gallery`."""
+    queries, gallery = _sides(name, **sides)
+    _check_ks(name, ks, len(gallery.order))
+    ranks = ranks_of_positives(queries, gallery)
+    return _scores(ks, len(queries.order), len(gallery.order), [ranks])
 
 
 def evaluate_cross_modal(
@@ -180,175 +177,131 @@ def evaluate_cross_modal(
 
     Raises:
         ValueError: as `evaluate_retrieval`; a `fold_size` that does not divide the number of
-            images; with it, a label whose images lie in two folds or a text whose label no image
-            has.
+            images; with it, a text whose label's images lie in two folds, or that has none.
 
     """
     name = "evaluate_cross_modal"
     images, texts = _sides(
         name, image=(image_features, image_labels), text=(text_features, text_labels)
     )
-    folds = _folds(name, images, texts, fold_size)
-    of_images, of_texts = [], []
-    for image_fold, text_fold in folds:
-        _check_ks(name, ks, len(image_fold.order), "image")
-        _check_ks(name, ks, len(text_fold.order), "text")
-        to_text, to_image = ranks_both_ways(image_fold, text_fold)
-        of_images.append(_scores(name, "image", ks, image_fold, text_fold, to_text))
-        of_texts.append(_scores(name, "text", ks, text_fold, image_fold, to_image))
-    if fold_size is None:
-        return CrossModalScores(of_images[0], of_texts[0])
-    return CrossModalScores(_mean_over_folds(of_images), _mean_over_folds(of_texts))
+    folds = [(images, texts)] if fold_size is None else _folds(name, images, texts, fold_size)
+    _check_ks(name, ks, min(len(side.order) for fold in folds for side in fold))
+    most_images = max(len(fold_images.order) for fold_images, _ in folds)
+    most_texts = max(len(fold_texts.order) for _, fold_texts in folds)
+    ranks = [ranks_both_ways(*fold) for fold in folds]
+    return CrossModalScores(
+        _scores(ks, len(images.order), most_texts, [to_texts for to_texts, _ in ranks]),
+        _scores(ks, len(texts.order), most_images, [to_images for _, to_images in ranks]),
+    )
 
 
 def _scores(
-    name: str, asking: str, ks: Sequence[int], queries: Side, gallery: Side, blocks: Iterable[Ranks]
+    ks: Sequence[int], queries: int, size: int, folds: Sequence[Iterable[Ranks]]
 ) -> RetrievalScores:
-    """Means over queries of what follows from the positives' ranks."""
-    size = len(gallery.order)
-    found, recalled = np.zeros(size), np.zeros(size)
-    parts = []
-    for block in blocks:
-        index = block.ranks - 1
-        found += np.bincount(index, minlength=size)
-        recalled += np.bincount(index, np.repeat(1 / block.sizes, block.sizes), minlength=size)
-        parts.append(_per_query(block))
+    """Means over folds of the means over queries of what follows from the positives' ranks.
+
+    The curve has `size` ranks: where a fold has fewer items, nothing relevant comes after them.
+    """
+    parts, curves = [], []
+    for blocks in folds:
+        found, recalled = np.zeros(size), np.zeros(size)
+        of_blocks = []
+        for block in blocks:
+            index = block.ranks - 1
+            found += np.bincount(index, minlength=size)
+            recalled += np.bincount(index, np.repeat(1 / block.sizes, block.sizes), minlength=size)
+            of_blocks.append(_per_query(block))
+        part = _joined(of_blocks)
+        precision = np.cumsum(found) / np.arange(1, size + 1) / len(part.query)
+        curves.append((np.cumsum(recalled) / len(part.query), precision))
+        parts.append(part)
     per_query = _joined(parts)
-    answered = len(per_query.query)
-    without = np.setdiff1d(queries.order, per_query.query)
-    if answered == 0:
-        raise ValueError(
-            f"{name}: expected {asking}_labels that some item on the other side has too, "
-            f"got none among {len(without)} queries"
-        )
-    precision = np.cumsum(found) / np.arange(1, size + 1) / answered
     return RetrievalScores(
-        recall={int(k): float(100 * np.mean(per_query.best_rank <= k)) for k in ks},
-        median_rank=float(np.median(per_query.best_rank)),
-        map=float(per_query.average_precision.mean()),
-        map_cmpm=float(per_query.average_precision_cmpm.mean()),
-        curve=Curve(np.cumsum(recalled) / answered, precision),
-        tied_share=float(per_query.tied.mean()),
-        queries_without_positive=tuple(without.tolist()),
+        recall={int(k): _mean(100 * np.mean(part.best_rank <= k) for part in parts) for k in ks},
+        median_rank=_mean(np.median(part.best_rank) for part in parts),
+        map=_mean(part.average_precision.mean() for part in parts),
+        map_cmpm=_mean(part.average_precision_cmpm.mean() for part in parts),
+        curve=Curve(*np.mean(curves, axis=0)),
+        tied_share=_mean(part.tied.mean() for part in parts),
+        queries_without_positive=tuple(np.setdiff1d(np.arange(queries), per_query.query).tolist()),
         per_query=per_query,
     )
+
+
+def _mean(of_folds: Iterable[np.floating]) -> float:
+    return float(np.mean(list(of_folds)))
 
 
 def _per_query(block: Ranks) -> PerQuery:
     starts = np.cumsum(block.sizes) - block.sizes
     before = np.arange(len(block.ranks)) - np.repeat(starts, block.sizes)  # positives ranked before
-    cmpm = np.where(block.ranks == 1, 1.0, before / block.ranks)
     precision = (before + 1) / block.ranks
+    cmpm = np.where(block.ranks == 1, 1.0, before / block.ranks)
     return PerQuery(
         query=block.queries,
         positives=block.sizes,
         best_rank=block.ranks[starts],
-        average_precision=100 * _segment_means(precision, starts, block.sizes),
-        average_precision_cmpm=100 * _segment_means(cmpm, starts, block.sizes),
+        average_precision=100 * (np.add.reduceat(precision, starts) / block.sizes),
+        average_precision_cmpm=100 * (np.add.reduceat(cmpm, starts) / block.sizes),
         tied=block.tied,
     )
 
 
-def _segment_means(values: Floats, starts: Integers, sizes: Integers) -> Floats:
-    return np.add.reduceat(values, starts) / sizes if len(starts) else np.zeros(0)
-
-
 def _joined(parts: Sequence[PerQuery]) -> PerQuery:
     ascending = np.argsort(np.concatenate([part.query for part in parts]))
-    columns: list[Any] = [np.concatenate(arrays)[ascending] for arrays in zip(*parts, strict=True)]
-    return PerQuery(*columns)
+    fields: list[Any] = [np.concatenate(field)[ascending] for field in zip(*parts, strict=True)]
+    return PerQuery(*fields)
 
 
-def _folds(name: str, images: Side, texts: Side, fold_size: int | None) -> list[tuple[Side, Side]]:
+def _folds(name: str, images: Side, texts: Side, fold_size: int) -> list[tuple[Side, Side]]:
     """Blocks of consecutive images, each with the texts of its labels."""
-    if fold_size is None:
-        return [(images, texts)]
+    check_whole(name, at_least=1, fold_size=fold_size)
     count = len(images.order)
-    if isinstance(fold_size, bool) or not isinstance(fold_size, int | np.integer):
-        raise ValueError(f"{name}: expected fold_size to be an integer or None, got {fold_size!r}")
-    if fold_size < 1 or count % fold_size:
-        raise ValueError(
-            f"{name}: expected a fold_size that divides {count} images, got {fold_size}"
-        )
-    fold_of_image = images.order // fold_size
-    straddling = (np.diff(images.labels) == 0) & (np.diff(fold_of_image) != 0)
-    if straddling.any():
-        raise ValueError(
-            f"{name}: expected the images of a label in one fold of {fold_size}, got label "
-            f"{images.labels[1:][straddling][0]} of image_labels in two"
-        )
-    place = np.searchsorted(images.labels, texts.labels).clip(max=count - 1)
-    unknown = images.labels[place] != texts.labels
-    if unknown.any():
-        raise ValueError(
-            f"{name}: expected every text in the fold of its label's images, got label "
-            f"{texts.labels[unknown][0]} of text_labels that no image has"
-        )
-    fold_of_text = fold_of_image[place]
-    return [
-        (images.part(fold_of_image == fold), texts.part(fold_of_text == fold))
-        for fold in range(count // fold_size)
-    ]
-
-
-def _mean_over_folds(folds: Sequence[RetrievalScores]) -> RetrievalScores:
-    means = {
-        name: float(np.mean([getattr(scores, name) for scores in folds]))
-        for name in ("median_rank", "map", "map_cmpm", "tied_share")
-    }
-    without = sorted(row for scores in folds for row in scores.queries_without_positive)
-    return RetrievalScores(
-        recall={k: float(np.mean([scores.recall[k] for scores in folds])) for k in folds[0].recall},
-        curve=_mean_curve([scores.curve for scores in folds]),
-        queries_without_positive=tuple(without),
-        per_query=_joined([scores.per_query for scores in folds]),
-        **means,
+    if count % fold_size:
+        raise ValueError(f"{name}: fold_size must divide {count} images, got {fold_size}")
+    blocks = [images.part(images.order // fold_size == fold) for fold in range(count // fold_size)]
+    folds = [(block, texts.part(np.isin(texts.labels, block.labels))) for block in blocks]
+    times = np.bincount(
+        np.concatenate([block.order for _, block in folds]), minlength=len(texts.order)
     )
-
-
-def _mean_curve(curves: Sequence[Curve]) -> Curve:
-    """Folds differ in texts: beyond its last rank a list goes on with nothing relevant."""
-    ranks = np.arange(1, max(len(curve.recall) for curve in curves) + 1)
-    recall, precision = np.zeros(len(ranks)), np.zeros(len(ranks))
-    for curve in curves:
-        last = np.minimum(ranks, len(curve.recall))
-        recall += curve.recall[last - 1] / len(curves)
-        precision += curve.precision[last - 1] * (last / ranks) / len(curves)
-    return Curve(recall, precision)
+    if (times != 1).any():
+        text = int((times != 1).argmax())
+        found = f"text {text} in {times[text]}"
+        raise ValueError(
+            f"{name}: fold_size needs each text in one fold, by its label, got {found}"
+        )
+    return folds
 
 
 def _sides(name: str, **sides: tuple[Features, Labels]) -> tuple[Side, Side]:
     """Check both sides' input; sort their items by label and measure their rows."""
-    read = [_side(name, side, *given) for side, given in sides.items()]
-    if len({side.features.shape[1] for side in read}) > 1:
-        shapes = (
-            f"{n}_features {tuple(s.features.shape)}" for n, s in zip(sides, read, strict=True)
-        )
+    read = {side: _side(name, side, *given) for side, given in sides.items()}
+    one, other = read.values()
+    if one.features.shape[1] != other.features.shape[1]:
+        shapes = (f"{side}_features {tuple(it.features.shape)}" for side, it in read.items())
         raise ValueError(f"{name}: {' and '.join(shapes)} must have the same width")
-    return read[0], read[1]
+    if not np.isin(one.labels, other.labels).any():
+        names = " and ".join(f"{side}_labels" for side in read)
+        raise ValueError(f"{name}: expected a label that {names} have in common, got none")
+    return one, other
 
 
 @torch.no_grad()
-def _side(name: str, side: str, given: Features, labels: Labels, block: int = 4096) -> Side:
-    features = features_of(name, f"{side}_features", given)
-    array = integer_labels(name, f"{side}_labels", labels, len(features))
-    norms = torch.cat(  # not finite where a number of a row is not
-        [
-            torch.linalg.vector_norm(as_double(features[start : start + block]), dim=1).cpu()
-            for start in range(0, len(features), block)
-        ]
-    )
-    refuse_rows(name, f"{side}_features", "not finite", ~norms.isfinite().numpy())
-    refuse_rows(name, f"{side}_features", "zero", (norms == 0).numpy())
-    order = np.argsort(array, kind="stable").astype(np.int64)
-    return Side(features, norms, order, array[order])
+def _side(name: str, side: str, given: Features, labels: Labels) -> Side:
+    features = arrays.features_of(name, f"{side}_features", given)
+    own_labels = arrays.integer_labels(name, f"{side}_labels", labels, len(features))
+    parts = (arrays.as_double(features[at : at + 4096]) for at in range(0, len(features), 4096))
+    norms = torch.cat([torch.linalg.vector_norm(part, dim=1).cpu() for part in parts])
+    # A norm is not finite where a number of its row is not.
+    arrays.refuse_rows(name, f"{side}_features", "not finite", ~norms.isfinite().numpy())
+    arrays.refuse_rows(name, f"{side}_features", "zero", (norms == 0).numpy())
+    order = np.argsort(own_labels, kind="stable").astype(np.int64)
+    return Side(features, norms, order, own_labels[order])
 
 
-def _check_ks(name: str, ks: Sequence[int], size: int, side: str) -> None:
-    """Every K an integer that the gallery, `side`, can fill."""
+def _check_ks(name: str, ks: Sequence[int], size: int) -> None:
+    """Every K an integer that the gallery can fill."""
     integers = all(isinstance(k, int | np.integer) and not isinstance(k, bool) for k in ks)
     if len(ks) == 0 or not integers or min(ks) < 1 or max(ks) > size:
-        raise ValueError(
-            f"{name}: expected ks to be integers in 1..{size}, the number of {side} items to rank, "
-            f"got {tuple(ks)}"
-        )
+        items = f"as many as there are items to rank, got {tuple(ks)}"
+        raise ValueError(f"{name}: ks must be whole numbers in 1..{size}, {items}")

@@ -122,7 +122,6 @@ def with_test(corpus: ClipCorpus, test: Clips) -> ClipCorpus:
 def test_folder_holds_all_that_is_needed_to_judge_it(folder: Path, corpus: ClipCorpus) -> None:
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert files == {
-        "best.json",
         "blueprint.json",
         "best.safetensors",
         "checkpoint.pt",

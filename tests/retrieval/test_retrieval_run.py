@@ -58,7 +58,6 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 def test_folder_holds_all_that_is_needed_to_judge_it(folder: Path, corpus: Corpus) -> None:
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert files == {
-        "best.json",
         "blueprint.json",
         "best.safetensors",
         "checkpoint.pt",
@@ -124,7 +123,7 @@ def test_result_is_the_best_epochs_and_can_be_reproduced(folder: Path, corpus: C
 
 
 def test_validation_and_not_test_selects(folder: Path, corpus: Corpus) -> None:
-    retriever, best = kit.runs.load(folder), read(folder / "best.json")
+    retriever, best = kit.runs.load(folder), read(folder / "result.json")["best"]
     epoch = kit.runs.read_history(folder)[best["epoch"]]
     scores = scores_by_name(retriever.evaluate(corpus.validation))
     assert epoch["scores"] == pytest.approx(scores)
@@ -202,7 +201,7 @@ def test_map_holds_the_first_test_pairs_of_each_epoch(folder: Path, corpus: Corp
     assert kept.epochs == [0, 1]
     assert kept.images.shape == kept.texts.shape == (2, 12, 16)
     assert kept.captions == [corpus.test.captions_of(image)[0] for image in range(12)]
-    best = read(folder / "best.json")["epoch"]
+    best = read(folder / "result.json")["best"]["epoch"]
     images, texts = kit.runs.load(folder).encode_split(corpus.test)
     torch.testing.assert_close(kept.images[best], images)
     torch.testing.assert_close(kept.texts[best], texts[::5])
