@@ -19,7 +19,7 @@ from kit.data.clips import ClipCorpus
 from kit.data.log_mel import LogMel
 from kit.distillation.inputs import ClipInput
 from kit.distillation.run import train as train_clips
-from kit.distillation.study import train_configurations
+from kit.distillation.study import pretrain_auxiliary, train_configurations
 from kit.itmeetsal import method
 from kit.itmeetsal.method import PRESETS
 from kit.retrieval.images import ImageInput
@@ -83,7 +83,7 @@ def test_frozen_features_are_computed_on_the_device(tmp_path: Path) -> None:
     assert any("retrieval/features" in where for where, _ in gpu.waits), "they came back from it"
 
 
-def test_amid_trains_with_two_adversaries_and_with_a_frozen_teacher(
+def test_amid_trains_with_two_adversaries_with_fixed_sound_and_with_a_frozen_teacher(
     actions: ClipCorpus, tmp_path: Path
 ) -> None:
     with PretendedCuda() as gpu:
@@ -92,7 +92,8 @@ def test_amid_trains_with_two_adversaries_and_with_a_frozen_teacher(
         )
         waits = waits_by_step(gpu, records)
         rows = {name: ablations(AMID)[name] for name in ("teacher alone", "with fixed teacher")}
-        how: dict[str, Any] = {"target": VIDEO, "auxiliary": SOUND, "device": "cuda"}
+        fixed = pretrain_auxiliary(actions, AMID, tmp_path, auxiliary=SOUND, device="cuda")
+        how: dict[str, Any] = {"target": VIDEO, "auxiliary": fixed, "device": "cuda"}
         train_configurations(actions, rows, tmp_path, **how)
     assert gpu.mixes == Counter()
     assert waits

@@ -454,13 +454,16 @@ def _pair_loss(logits: Tensor, same: Tensor) -> Tensor:
     log_h = F.log_softmax(logits, dim=1)
     h = log_h.exp()
     large = h > 0.5  # at most one in a row, and in few rows
+    log_not = torch.log1p(-h.masked_fill(large, 0))
     rows = torch.arange(len(h), device=h.device)
     if h.device.type == "cpu":  # a GPU would be waited for: there all rows are taken
         rows = rows[large.any(1)]
-    lowest = torch.finfo(logits.dtype).min / 4
-    others = logits[rows].masked_fill(large[rows], lowest).logsumexp(1)
-    log_others = torch.zeros_like(h[:, 0]).index_put((rows,), others - logits[rows].logsumexp(1))
-    log_not = torch.where(large, log_others[:, None], torch.log1p(-h.masked_fill(large, 0)))
+    if len(rows):
+        lowest = torch.finfo(logits.dtype).min / 4
+        others = logits[rows].masked_fill(large[rows], lowest).logsumexp(1)
+        sums = others - logits[rows].logsumexp(1)
+        log_others = torch.zeros_like(h[:, 0]).index_put((rows,), sums)
+        log_not = torch.where(large, log_others[:, None], log_not)
     return -torch.where(same, log_h, log_not)
 
 

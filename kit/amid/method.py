@@ -114,12 +114,12 @@ class AMID(Models[DistilledFeatures]):
     def _optimizers(self) -> dict[str, Optimizer]:
         """Both discriminators; all else that is not frozen."""
         players = [n for n in ("sample_discriminator", "class_discriminator") if n in self.networks]
-        main = [p for n, net in self.networks.items() if n not in players for p in net.parameters()]
+        main = [network for name, network in self.networks.items() if name not in players]
         optimizers = {"main": self.config.main_optimizer(main)}
         if self.weights is not None:
             judged = [p for n in players for p in self.networks[n].parameters()]
             rate = self.config.discriminator_learning_rate
-            optimizers["discriminators"] = Adam(judged, lr=rate, betas=(0.5, 0.999))
+            optimizers["discriminators"] = Adam(judged, rate, (0.5, 0.999), fused=True)
         return optimizers
 
     def begin_epoch(self, epoch: int) -> None:
@@ -193,9 +193,9 @@ class AMID(Models[DistilledFeatures]):
         student, teacher = z.student.detach(), z.teacher.detach()
         terms: dict[str, Tensor] = {}
         for name, judge, rows, weight, divisor in self._games(batch):
-            loss = discriminator_loss(
-                judge(teacher[rows]), judge(student[rows]), weight=weight, divisor=divisor
-            )
+            logits = judge(torch.cat([student[rows], teacher[rows]]))
+            of_student, of_teacher = logits.chunk(2)
+            loss = discriminator_loss(of_teacher, of_student, weight=weight, divisor=divisor)
             if loss is not None:
                 terms[name] = loss
         return terms

@@ -71,13 +71,17 @@ class TrainingConfig:
         """The same numbers for another model: the student alone beside AMID, for one."""
         return cls(**{field.name: getattr(other, field.name) for field in fields(TrainingConfig)})
 
-    def main_optimizer(self, parameters: Iterable[nn.Parameter]) -> Optimizer:
-        """The main turn's optimizer, with all of `parameters` that are trained."""
-        trained = [parameter for parameter in parameters if parameter.requires_grad]
-        numbers: dict[str, Any] = {"lr": self.learning_rate, "weight_decay": self.weight_decay}
+    def main_optimizer(self, networks: Iterable[nn.Module]) -> Optimizer:
+        """The main turn's optimizer, with all parameters of `networks` that are trained.
+
+        Each network is a group: of a group, torch's fused SGD wants all first gradients at once.
+        """
+        trained = [[p for p in network.parameters() if p.requires_grad] for network in networks]
+        groups = [{"params": parameters} for parameters in trained if parameters]
+        rate, decay = self.learning_rate, self.weight_decay
         if self.optimizer == "sgd":
-            return SGD(trained, momentum=self.momentum, **numbers)
-        return Adam(trained, **numbers)
+            return SGD(groups, rate, self.momentum, weight_decay=decay, fused=True)
+        return Adam(groups, rate, weight_decay=decay, fused=True)
 
     def rate_factor(self, epoch: int) -> float:
         """What share of its learning rate an epoch has: tenths at `decay_at`, a line to 0 at last.

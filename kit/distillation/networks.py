@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from kit.data.clips import ClipBatch
+from kit.data.clip_batches import evaluation_batches
+from kit.data.clips import ClipBatch, Clips
 from kit.data.ragged import Modality, mean_and_deviation
 from kit.distillation.inputs import (
     CLIP_ENCODERS,
@@ -40,6 +41,7 @@ class ClipEncoder(nn.Module):
 
     Attributes:
         loaded: what came of loading weights; None before, and from scratch.
+        known: the features of the training split, where `remember` computed them.
 
     Raises:
         ValueError: clips that the network cannot take.
@@ -74,8 +76,9 @@ class ClipEncoder(nn.Module):
             self.mean.copy_(255 * torch.tensor(KINETICS_MEAN))
             self.deviation.copy_(255 * torch.tensor(KINETICS_DEVIATION))
         self.loaded: LoadedWeights | None = None
+        self.known: Tensor | None = None
         if settings.frozen:
-            self.requires_grad_(False)
+            self.requires_grad_(False).eval()
 
     def load(self) -> None:
         """Read the weights that were asked for, if any.
@@ -106,6 +109,25 @@ class ClipEncoder(nn.Module):
         mean, deviation = mean_and_deviation(modality)
         self.mean.copy_(torch.from_numpy(mean))
         self.deviation.copy_(torch.from_numpy(deviation))
+
+    @torch.no_grad()
+    def remember(self, clips: Clips, name: str) -> None:
+        """Compute a training split's features once, on this device, where no step changes them.
+
+        They are those of a frozen network on clips that are neither cut nor moved; from then on
+        `encode` takes them in training. Vectors that were extracted before are left where they are.
+
+        Args:
+            clips: the split that is trained on.
+            name: of this encoder's modality.
+
+        """
+        settings = self.settings
+        augmented = settings.crop is not None or settings.shift
+        if settings.frozen and not augmented and settings.encoder != "identity":
+            batches = (b.to(self.mean.device) for b in evaluation_batches(clips, [name]))
+            parts = [self(b.modalities[name], b.lengths.get(name)) for b in batches]
+            self.known = torch.cat(parts)
 
     def train(self, mode: bool = True) -> ClipEncoder:
         """Training mode, except for a frozen encoder, which stays as it is in evaluation."""
@@ -188,6 +210,8 @@ def encode(encoders: Any, batch: ClipBatch) -> list[Tensor]:
         )
     return [
         encoder(batch.modalities[name], batch.lengths.get(name))
+        if encoder.known is None or not encoders.training
+        else encoder.known[batch.indices]
         for name, encoder in encoders.items()
     ]
 

@@ -112,9 +112,10 @@ def train(
         encoder.load()
 
     def build(folder: Path) -> Experiment:
+        method.networks.to(device)
         for name, encoder in _encoders(method).items():
             encoder.learn_scaling(corpus.train.modality(name))
-        method.networks.to(device)
+            encoder.remember(corpus.train, name)
         classifier = Classifier(method, blueprint)
         _keep_for_later(folder, classifier, corpus, settings)
         return Experiment(

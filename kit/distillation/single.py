@@ -112,7 +112,7 @@ class SingleModel(Models[OneFeature]):
         self.models: tuple[str, ...] = (name,)
         self.networks = networks
         self.networks["classifier"] = nn.Linear(config.dim, len(class_counts))
-        main = config.main_optimizer(self.networks.parameters())
+        main = config.main_optimizer(self.networks.values())
         self.optimizers: dict[str, Optimizer] = {"main": main}
 
     def begin_epoch(self, epoch: int) -> None:

@@ -658,15 +658,15 @@ def test_optimizers_have_the_configs_numbers() -> None:
     model = amid(replace(CONFIG, momentum=0.8, weight_decay=0.1, discriminator_learning_rate=0.3))
     main, judges = model.optimizers["main"], model.optimizers["discriminators"]
     assert isinstance(main, SGD)
-    (group,) = main.param_groups
-    assert (group["lr"], group["momentum"], group["weight_decay"]) == (0.05, 0.8, 0.1)
+    for group in main.param_groups:
+        assert (group["lr"], group["momentum"], group["weight_decay"]) == (0.05, 0.8, 0.1)
     assert isinstance(judges, Adam)
     (group,) = judges.param_groups
     assert (group["lr"], group["betas"], group["weight_decay"]) == (0.3, (0.5, 0.999), 0)
     adam = amid(replace(CONFIG, optimizer="adam", weight_decay=0.1)).optimizers["main"]
     assert isinstance(adam, Adam)
-    (group,) = adam.param_groups
-    assert (group["lr"], group["betas"], group["weight_decay"]) == (0.05, (0.9, 0.999), 0.1)
+    for group in adam.param_groups:
+        assert (group["lr"], group["betas"], group["weight_decay"]) == (0.05, (0.9, 0.999), 0.1)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from kit.data.clips import ClipBatch
+from kit.data.clips import ClipBatch, Clips
 from kit.data.crops import VideoCrop
 from kit.data.ragged import Ragged, Taken
 from kit.distillation.inputs import CLIP_ENCODERS, ClipInput, ClipKind, crops, shifts
@@ -412,6 +412,49 @@ def test_nothing_of_a_fixed_encoder_changes(name: str, tmp_path: Path) -> None:
     network.eval()
     network.train()
     assert not one.training
+
+
+@pytest.mark.parametrize("name", ["small_video", "small_audio", "lstm"])
+def test_features_that_no_step_changes_are_computed_once(name: str, tmp_path: Path) -> None:
+    values, *lengths = inputs(name)
+    many = lengths[0].tolist() if lengths else []
+    parts = [value[:steps].numpy() for value, steps in zip(values, many, strict=False)]
+    modality = Ragged.of(parts) if lengths else values.numpy()
+    one = encoder(name, weights=weights(name, tmp_path), frozen=True)
+    before, calls = copied(one), []
+    one.network.register_forward_hook(lambda *_: calls.append(1))
+    one.remember(Clips("train", ["a", "b", "c"], [0, 1, 0], {"it": modality}), "it")
+    assert same(copied(one), before)  # batch norm's statistics too
+    encoders = nn.ModuleDict({"it": one}).train()
+    rows = torch.tensor([2, 0])
+    steps = {"it": lengths[0][rows]} if lengths else {}
+    batch = ClipBatch.of({"it": values[rows]}, steps, torch.tensor([0, 0]), rows)
+    (features,) = encode(encoders, batch)
+    assert len(calls) == 1
+    torch.testing.assert_close(features, one(values, *lengths)[rows])
+    other = batch._replace(modalities={"it": values[rows] + 1})  # of another split
+    assert not torch.allclose(encode(encoders.eval(), other)[0], features)
+
+
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        ("small_audio", {}),
+        ("small_video", {"frozen": True, "shift": 1}),
+        ("small_video", {"frozen": True, "crop": VideoCrop(frames=2, size=16)}),
+        ("identity", {"frozen": True}),
+    ],
+)
+def test_what_changes_from_step_to_step_is_not_remembered(
+    name: str, how: dict[str, Any], tmp_path: Path
+) -> None:
+    if name != "identity":
+        how = {**how, "weights": weights(name, tmp_path)}
+    one = encoder(name, **how)
+    shape = inputs(name)[0].shape
+    clips = Clips("train", list("abc"), [0, 1, 0], {"it": np.zeros(shape, np.float32)})
+    one.remember(clips, "it")
+    assert one.known is None
 
 
 def test_an_encoder_that_is_trained_counts_its_statistics(tmp_path: Path) -> None:
