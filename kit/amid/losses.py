@@ -32,12 +32,14 @@ MOMENTUM = 0.9  # of Equation 14
 
 
 @full_precision
-def pair_log_probabilities(teacher: Tensor, other: Tensor, *, temperature: float) -> Tensor:
+def pair_log_probabilities(
+    features: Tensor, teacher_features: Tensor, *, temperature: float
+) -> Tensor:
     """Equation 7: log h(M_i, X_u), each teacher's cosines with the batch as a distribution.
 
     Args:
-        teacher: (batch, dim) float, one anchor a row.
-        other: (batch, dim) float, the student's or the auxiliary features.
+        features: (batch, dim) float, the student's or the auxiliary ones.
+        teacher_features: (batch, dim) float, one anchor a row.
         temperature: tau > 0; the paper's is 0.5 on video, 0.6 on IEMOCAP.
 
     Returns:
@@ -53,15 +55,15 @@ def pair_log_probabilities(teacher: Tensor, other: Tensor, *, temperature: float
 
     """
     name = "pair_log_probabilities"
-    check_matrices(name, teacher=teacher, other=other)
+    check_matrices(name, features=features, teacher_features=teacher_features)
     check_number(name, temperature=temperature)
-    return F.log_softmax(_cosines(teacher, other) / temperature, dim=1)
+    return F.log_softmax(_cosines(features, teacher_features) / temperature, dim=1)
 
 
 @full_precision
 def mutual_information_loss(
-    teacher: Tensor,
-    other: Tensor,
+    features: Tensor,
+    teacher_features: Tensor,
     labels: Tensor,
     *,
     temperature: float,
@@ -74,11 +76,11 @@ def mutual_information_loss(
     auxiliary features L_MIa.
 
     Args:
-        teacher: (batch, dim) float, the anchors.
-        other: (batch, dim) float.
+        features: (batch, dim) float, the student's or the auxiliary ones.
+        teacher_features: (batch, dim) float, the anchors.
         labels: (batch,) whole numbers.
         temperature: tau > 0.
-        symmetric: whether the other features are anchors too; the two directions are added.
+        symmetric: whether `features` are anchors too; the two directions are added.
 
     Returns:
         A scalar in nats, mean over anchors; at least the mean of k_i ln k_i, which is above 0 as
@@ -95,8 +97,8 @@ def mutual_information_loss(
 
     """
     name = "mutual_information_loss"
-    _check_pairs(name, teacher, other, labels, temperature)
-    logits = _cosines(teacher, other) / temperature
+    _check_pairs(name, features, teacher_features, labels, temperature)
+    logits = _cosines(features, teacher_features) / temperature
     same = _same_class(labels)
     loss = _pair_loss(logits, same).sum(1).mean()
     return loss + _pair_loss(logits.T, same).sum(1).mean() if symmetric else loss
@@ -116,7 +118,7 @@ class MutualInformationEstimate(NamedTuple):
 
 @torch.no_grad()
 def mutual_information_estimate(
-    teacher: Tensor, other: Tensor, labels: Tensor, *, temperature: float
+    features: Tensor, teacher_features: Tensor, labels: Tensor, *, temperature: float
 ) -> MutualInformationEstimate:
     """Equation 4 evaluated with h: a lower bound on I(M; X), to be watched and not trained.
 
@@ -124,8 +126,8 @@ def mutual_information_estimate(
     class shares h's probability among its k_i samples, the bound never exceeds log(N_i / k_i^2).
 
     Args:
-        teacher: (batch, dim) float, the anchors.
-        other: (batch, dim) float.
+        features: (batch, dim) float, the student's or the auxiliary ones.
+        teacher_features: (batch, dim) float, the anchors.
         labels: (batch,) whole numbers.
         temperature: tau > 0.
 
@@ -139,13 +141,13 @@ def mutual_information_estimate(
 
     """
     name = "mutual_information_estimate"
-    _check_pairs(name, teacher, other, labels, temperature)
+    _check_pairs(name, features, teacher_features, labels, temperature)
     same = _same_class(labels)
     positives = same.sum(1)
     negatives = len(labels) - positives
     if not negatives.any():
         raise ValueError(f"{name}: expected labels of at least two classes, all are {labels[0]}")
-    log_h = pair_log_probabilities(teacher, other, temperature=temperature)
+    log_h = pair_log_probabilities(features, teacher_features, temperature=temperature)
     anchors = negatives > 0
     mean_log_h = (log_h.where(same, 0).sum(1) / positives)[anchors]
     ratio = (negatives.to(log_h.dtype) / positives)[anchors].log()
@@ -212,7 +214,7 @@ def adversarial_loss(
 
 @full_precision
 def discriminator_loss(
-    teacher_logits: Tensor, student_logits: Tensor, *, weight: float | Tensor, divisor: float
+    student_logits: Tensor, teacher_logits: Tensor, *, weight: float | Tensor, divisor: float
 ) -> Tensor | None:
     """Half of Equation 13: a discriminator tells the teacher (real) from the student.
 
@@ -220,8 +222,8 @@ def discriminator_loss(
     as in Equation 12. The discriminators move by it, on detached features.
 
     Args:
-        teacher_logits: (samples,) float, D(M).
         student_logits: (samples,) float, D(S).
+        teacher_logits: (samples,) float, D(M).
         weight: lambda of Equation 14, at least 0.
         divisor: B, or d, positive.
 
@@ -238,9 +240,9 @@ def discriminator_loss(
 
     """
     name = "discriminator_loss"
-    _check_logits(name, teacher_logits=teacher_logits, student_logits=student_logits)
+    _check_logits(name, student_logits=student_logits, teacher_logits=teacher_logits)
     _check_share(name, weight, divisor)
-    if len(teacher_logits) == 0:
+    if len(student_logits) == 0:
         return None
     return weight / divisor * (F.softplus(-teacher_logits) + F.softplus(student_logits)).sum()
 
@@ -316,19 +318,19 @@ class AdversaryWeights(nn.Module):
         return self.raw.softmax(0)
 
     @torch.no_grad()
-    def watch(self, teacher: Tensor, student: Tensor, labels: Tensor) -> None:
+    def watch(self, student: Tensor, teacher: Tensor, labels: Tensor) -> None:
         """Add a batch's cosines to the epoch's sums.
 
         Args:
-            teacher: (batch, dim) float.
             student: (batch, dim) float.
+            teacher: (batch, dim) float.
             labels: (batch,) whole numbers.
 
         Raises:
             ValueError: shapes that disagree, labels that are no whole numbers.
 
         """
-        check_matrices("AdversaryWeights.watch", teacher=teacher, student=student)
+        check_matrices("AdversaryWeights.watch", student=student, teacher=teacher)
         check_labels("AdversaryWeights.watch", labels, rows=len(teacher))
         exact = self.cosine_sums.dtype
         cosine = F.normalize(teacher.to(exact)) @ F.normalize(student.to(exact)).T
@@ -354,13 +356,13 @@ class AdversaryWeights(nn.Module):
 
 @full_precision
 def contrastive_nce_loss(
-    teacher: Tensor, other: Tensor, labels: Tensor, *, temperature: float
+    features: Tensor, teacher_features: Tensor, labels: Tensor, *, temperature: float
 ) -> Tensor:
     """L_nce of Table 4's last row: `mutual_information_loss`, each sum divided by its number.
 
     Args:
-        teacher: (batch, dim) float, the anchors.
-        other: (batch, dim) float.
+        features: (batch, dim) float, the student's or the auxiliary ones.
+        teacher_features: (batch, dim) float, the anchors.
         labels: (batch,) whole numbers.
         temperature: tau > 0.
 
@@ -376,9 +378,9 @@ def contrastive_nce_loss(
     tensor(0.6265)
 
     """
-    _check_pairs("contrastive_nce_loss", teacher, other, labels, temperature)
+    _check_pairs("contrastive_nce_loss", features, teacher_features, labels, temperature)
     same = _same_class(labels)
-    pairs = _pair_loss(_cosines(teacher, other) / temperature, same)
+    pairs = _pair_loss(_cosines(features, teacher_features) / temperature, same)
     counts = same.sum(1, keepdim=True)
     share = torch.where(same, counts, (len(labels) - counts).clamp_min(1))
     return (pairs / share).sum(1).mean()
@@ -467,8 +469,9 @@ def _pair_loss(logits: Tensor, same: Tensor) -> Tensor:
     return -torch.where(same, log_h, log_not)
 
 
-def _cosines(teacher: Tensor, other: Tensor) -> Tensor:
-    return F.normalize(teacher) @ F.normalize(other).T
+def _cosines(features: Tensor, teacher_features: Tensor) -> Tensor:
+    """(batch, batch): a row of each teacher."""
+    return F.normalize(teacher_features) @ F.normalize(features).T
 
 
 def _same_class(labels: Tensor) -> Tensor:
@@ -476,10 +479,10 @@ def _same_class(labels: Tensor) -> Tensor:
 
 
 def _check_pairs(
-    name: str, teacher: Tensor, other: Tensor, labels: Tensor, temperature: float
+    name: str, features: Tensor, teacher_features: Tensor, labels: Tensor, temperature: float
 ) -> None:
-    check_matrices(name, teacher=teacher, other=other)
-    check_labels(name, labels, rows=len(teacher))
+    check_matrices(name, features=features, teacher_features=teacher_features)
+    check_labels(name, labels, rows=len(features))
     check_number(name, temperature=temperature)
 
 

@@ -177,10 +177,10 @@ class AMID(Models[DistilledFeatures]):
             mutual_information_loss if c.contrast == "mutual_information" else contrastive_nce_loss
         )
         if c.student_information_weight:
-            loss = contrast(z.teacher, z.student, batch.labels, temperature=c.temperature)
+            loss = contrast(z.student, z.teacher, batch.labels, temperature=c.temperature)
             terms["student_information"] = c.student_information_weight * loss
         if "auxiliary_head" in self.networks:
-            loss = contrast(z.teacher, z.auxiliary, batch.labels, temperature=c.temperature)
+            loss = contrast(z.auxiliary, z.teacher, batch.labels, temperature=c.temperature)
             terms["auxiliary_information"] = c.auxiliary_information_weight * loss
         for name, judge, rows, weight, divisor in self._games(batch):
             game = adversarial_loss(judge(z.student[rows]), weight=weight, divisor=divisor)
@@ -194,8 +194,7 @@ class AMID(Models[DistilledFeatures]):
         terms: dict[str, Tensor] = {}
         for name, judge, rows, weight, divisor in self._games(batch):
             logits = judge(torch.cat([student[rows], teacher[rows]]))
-            of_student, of_teacher = logits.chunk(2)
-            loss = discriminator_loss(of_teacher, of_student, weight=weight, divisor=divisor)
+            loss = discriminator_loss(*logits.chunk(2), weight=weight, divisor=divisor)
             if loss is not None:
                 terms[name] = loss
         return terms
@@ -248,7 +247,7 @@ class AMID(Models[DistilledFeatures]):
             for name, other in (("student", z.student), ("auxiliary", z.auxiliary)):
                 if other.shape[1]:
                     estimate = mutual_information_estimate(
-                        z.teacher, other, labels, temperature=self.config.temperature
+                        other, z.teacher, labels, temperature=self.config.temperature
                     )
                     watched[f"{name}_nats"] = torch.tensor(estimate.nats)
                     watched["nats_ceiling"] = torch.tensor(estimate.ceiling)
@@ -280,7 +279,7 @@ class AMID(Models[DistilledFeatures]):
     def end_step(self, epoch: int, z: DistilledFeatures, batch: ClipBatch) -> None:
         """Equation 14 averages over all pairs of an epoch after the warm-up."""
         if self.weights is not None and self._adapts(epoch):
-            self.weights.watch(z.teacher, z.student, batch.labels)
+            self.weights.watch(z.student, z.teacher, batch.labels)
 
     def end_epoch(self, epoch: int) -> None:
         """Equation 14, unless the weights are to stay."""

@@ -126,7 +126,7 @@ class Classifier:
 
 
 def scores_of(answers: Mapping[str, SplitAnswers], labels: Sequence[int]) -> dict[str, float]:
-    """The numbers of a split under plain names: percent, and a cosine of teacher and student."""
+    """The numbers of a split under plain names: percent, and a cosine of student and teacher."""
     named: dict[str, float] = {}
     for model, answer in answers.items():
         truth = torch.tensor(labels)[answer.clips]
@@ -136,7 +136,7 @@ def scores_of(answers: Mapping[str, SplitAnswers], labels: Sequence[int]) -> dic
     if {"student", "teacher"} <= set(answers):
         named["gap"] = named["teacher top-1"] - named["student top-1"]
         if len(set(labels)) < len(labels):
-            pair = answers["teacher"].features, answers["student"].features
+            pair = answers["student"].features, answers["teacher"].features
             named["same-class cosine"] = same_class_cosine(*pair, torch.tensor(labels))
     return named
 

@@ -295,7 +295,7 @@ def _keep_map(folder: Path, classifier: Classifier, test: Clips, record: Epoch) 
     if len(classifier.method.models) < 2:
         return
     answers = classifier.answers(test)
-    pair = answers["teacher"].features, answers["student"].features
+    pair = answers["student"].features, answers["teacher"].features
     features = {name: one.features[_map_rows(test)] for name, one in answers.items()}
     twice = len(set(test.labels)) < len(test)
     cosine = same_class_cosine(*pair, test.labels) if twice else float("nan")

@@ -198,7 +198,7 @@ def test_the_result_can_be_had_again_from_the_folder(folder: Path, corpus: ClipC
         )
         assert {k: result["test"][f"{model} R@{k}"] for k in (1, 5)} == found.recall
     cosine = same_class_cosine(
-        test["teacher"].features, test["student"].features, corpus.test.labels
+        test["student"].features, test["teacher"].features, corpus.test.labels
     )
     assert result["test"]["same-class cosine"] == pytest.approx(cosine)
 
@@ -225,7 +225,7 @@ def test_map_holds_test_clips_after_each_epoch(folder: Path, corpus: ClipCorpus)
     assert not torch.allclose(kept.student[0], kept.student[1])
     expected = [
         same_class_cosine(*pair, corpus.test.labels)
-        for pair in zip(kept.teacher, kept.student, strict=True)
+        for pair in zip(kept.student, kept.teacher, strict=True)
     ]
     assert kept.same_class_cosine.tolist() == pytest.approx(expected)
 
