@@ -16,8 +16,6 @@ The printed k and N depend on the anchor; only their sum B is constant. Gradient
 factors of every product: who moves by a loss is decided where it is called.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -26,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kit.checks import check_labels, check_matrices, check_number, full_precision
+from kit.checks import check_labels, check_matrices, check_number, check_whole, full_precision
 
 MOMENTUM = 0.9  # of Equation 14
 
@@ -96,8 +94,7 @@ def mutual_information_loss(
     tensor(0.6265)
 
     """
-    name = "mutual_information_loss"
-    _check_pairs(name, features, teacher_features, labels, temperature)
+    _check_pairs("mutual_information_loss", features, teacher_features, labels, temperature)
     logits = _cosines(features, teacher_features) / temperature
     same = _same_class(labels)
     loss = _pair_loss(logits, same).sum(1).mean()
@@ -204,9 +201,7 @@ def adversarial_loss(
     tensor(0.3466)
 
     """
-    name = "adversarial_loss"
-    _check_logits(name, student_logits=student_logits)
-    _check_share(name, weight, divisor)
+    _check_game("adversarial_loss", weight, divisor, student_logits=student_logits)
     if len(student_logits) == 0:
         return None
     return weight / divisor * F.softplus(-student_logits).sum()
@@ -239,9 +234,8 @@ def discriminator_loss(
     tensor(0.6931)
 
     """
-    name = "discriminator_loss"
-    _check_logits(name, student_logits=student_logits, teacher_logits=teacher_logits)
-    _check_share(name, weight, divisor)
+    logits = {"student_logits": student_logits, "teacher_logits": teacher_logits}
+    _check_game("discriminator_loss", weight, divisor, **logits)
     if len(student_logits) == 0:
         return None
     return weight / divisor * (F.softplus(-teacher_logits) + F.softplus(student_logits)).sum()
@@ -268,14 +262,12 @@ def expected_classmates(class_counts: Sequence[int], batch_size: int) -> float:
     1.0
 
     """
-    if len(class_counts) == 0 or min(class_counts) < 0 or sum(class_counts) == 0:
+    name, total = "expected_classmates", sum(class_counts)
+    check_whole(name, at_least=2, batch_size=batch_size)
+    if total == 0 or min(class_counts) < 0:
         raise ValueError(
-            "expected_classmates: expected class_counts of at least 0 and not all 0, "
-            f"got {list(class_counts)}"
+            f"{name}: class_counts must be at least 0 and not all 0, got {class_counts}"
         )
-    if batch_size < 2:
-        raise ValueError(f"expected_classmates: batch_size must be at least 2, got {batch_size}")
-    total = sum(class_counts)
     shares = [count / total for count in class_counts]
     return batch_size * sum(p * (1 - (1 - p) ** (batch_size - 1)) for p in shares)
 
@@ -486,19 +478,14 @@ def _check_pairs(
     check_number(name, temperature=temperature)
 
 
-def _check_logits(name: str, **logits: Tensor) -> None:
+def _check_game(name: str, weight: float | Tensor, divisor: float, **logits: Tensor) -> None:
     for which, values in logits.items():
         if values.ndim != 1 or not values.is_floating_point():
-            raise ValueError(
-                f"{name}: {which} must be (samples,) float, got {tuple(values.shape)} "
-                f"{values.dtype}"
-            )
+            came = f"{tuple(values.shape)} {values.dtype}"
+            raise ValueError(f"{name}: {which} must be (samples,) float, got {came}")
     if len({len(values) for values in logits.values()}) > 1:
         shapes = " and ".join(f"{which} {tuple(v.shape)}" for which, v in logits.items())
         raise ValueError(f"{name}: {shapes} must have the same shape")
-
-
-def _check_share(name: str, weight: float | Tensor, divisor: float) -> None:
     check_number(name, divisor=divisor)
     if not isinstance(weight, Tensor):
         check_number(name, at_least=0, weight=weight)

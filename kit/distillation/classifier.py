@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from kit.checks import check_choice
 from kit.data.clip_batches import evaluation_batches
 from kit.data.clips import Clips, Modality
-from kit.data.crops import VideoCrop
 from kit.distillation.config import TrainingConfig
 from kit.distillation.inputs import ClipInput, ClipKind, crops
 from kit.distillation.networks import Encoders, Models, clip_encoders
@@ -64,15 +64,9 @@ class Classifier:
 
         """
         models = self.method.models if models is None else tuple(models)
-        unknown = [model for model in models if model not in self.method.models]
-        if unknown:
-            raise ValueError(
-                f"answers: expected models among {', '.join(self.method.models)}, "
-                f"got {', '.join(unknown)}"
-            )
-        inputs = self.blueprint.inputs
-        if models == ("student",):
-            inputs = self.blueprint.target
+        for model in models:
+            check_choice("answers", among=self.method.models, model=model)
+        inputs = self.blueprint.target if models == ("student",) else self.blueprint.inputs
         self._check_kinds(clips, inputs)
         device = device_of(self.method.networks)
         parts: dict[str, list[SplitAnswers]] = {model: [] for model in models}
@@ -105,14 +99,11 @@ class Classifier:
             ValueError: as `answers`; what is no clips, and arrays that are no numbers.
 
         """
-        if not isinstance(clips, Clips | Mapping):
-            raise ValueError(
-                f"predict: expected Clips, or arrays by modality, got {type(clips).__name__}"
-            )
-        if not isinstance(clips, Clips):
+        if isinstance(clips, Mapping):
             count = len(next(iter(clips.values()), ()))
-            numbers = [str(number) for number in range(count)]
-            clips = Clips("new", numbers, [0] * count, dict(clips))
+            clips = Clips("new", [str(row) for row in range(count)], [0] * count, clips)
+        if not isinstance(clips, Clips):
+            raise ValueError(f"predict: expected Clips or arrays, got {type(clips).__name__}")
         models = ("student",) if "student" in self.method.models else self.method.models
         (answer,) = self.answers(clips, models).values()
         return [
@@ -162,24 +153,21 @@ class ClassifierBlueprint:
     target: dict[str, ClipInput]
     auxiliary: dict[str, ClipInput]
     kinds: dict[str, ClipKind]
-    classes: tuple[str, ...]
-    class_counts: tuple[int, ...]
+    classes: Sequence[str]
+    class_counts: Sequence[int]
     teacher: ClassifierBlueprint | None = None
 
     @classmethod
     def of_json(cls, facts: Mapping[str, Any]) -> ClassifierBlueprint:
-        """What was written as JSON."""
+        """What was written as JSON; weights are a hash there, and are not to be read."""
+        enter = {
+            role: {name: ClipInput(**settings) for name, settings in facts[role].items()}
+            for role in ("target", "auxiliary")
+        }
         kinds = facts["kinds"].items()
-        return cls(
-            facts["method"],
-            facts["config"],
-            _inputs_of_json(facts["target"]),
-            _inputs_of_json(facts["auxiliary"]),
-            {name: ClipKind(tuple(shape), *rest) for name, (shape, *rest) in kinds},
-            tuple(facts["classes"]),
-            tuple(facts["class_counts"]),
-            facts["teacher"] and cls.of_json(facts["teacher"]),
-        )
+        kinds = {name: ClipKind(tuple(shape), *rest) for name, (shape, *rest) in kinds}
+        teacher = facts["teacher"] and cls.of_json(facts["teacher"])
+        return cls(**{**facts, **enter, "kinds": kinds, "teacher": teacher})
 
     @property
     def inputs(self) -> dict[str, ClipInput]:
@@ -225,14 +213,6 @@ def restore(folder: Path | str, config_type: type[TrainingConfig]) -> Classifier
     method.networks.load_state_dict(load_file(folder / "networks.safetensors"))
     method.networks.eval()
     return Classifier(method, blueprint)
-
-
-def _inputs_of_json(inputs: Mapping[str, Any]) -> dict[str, ClipInput]:
-    """How modalities enter; weights are a hash there, and are not to be read."""
-    return {
-        name: ClipInput(**one | {"crop": one["crop"] and VideoCrop(**one["crop"])})
-        for name, one in inputs.items()
-    }
 
 
 def _gathered(parts: Sequence[SplitAnswers], clips: int) -> SplitAnswers:

@@ -153,10 +153,14 @@ def test_expected_classmates_of_the_papers_datasets() -> None:
 @pytest.mark.parametrize(
     ("class_counts", "batch_size", "message"),
     [
-        ([], 4, r"^expected_classmates: expected class_counts .* not all 0, got \[\]$"),
+        ([], 4, r"^expected_classmates: class_counts .* not all 0, got \[\]$"),
         ([0, 0], 4, r"not all 0, got \[0, 0\]$"),
-        ([3, -1], 4, r"expected class_counts of at least 0 and not all 0, got \[3, -1\]$"),
-        ([3, 1], 1, r"^expected_classmates: batch_size must be at least 2, got 1$"),
+        ([3, -1], 4, r"class_counts must be at least 0 and not all 0, got \[3, -1\]$"),
+        (
+            [3, 1],
+            1,
+            r"^expected_classmates: batch_size must be a whole number of at least 2, got 1$",
+        ),
     ],
 )
 def test_counts_that_say_nothing_are_refused(
