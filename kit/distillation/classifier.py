@@ -40,9 +40,7 @@ class SplitAnswers(NamedTuple):
 
     def probabilities(self, clips: int) -> Tensor:
         """(clips, classes): softmax, mean over the windows of a clip."""
-        shares = torch.zeros(clips, self.logits.shape[1])
-        shares.index_add_(0, self.clips, self.logits.softmax(1))
-        return shares / self.clips.bincount(minlength=clips)[:, None]
+        return _mean_over_windows(self.logits.softmax(1), self.clips, clips)
 
 
 @dataclass(frozen=True)
@@ -218,5 +216,9 @@ def restore(folder: Path | str, config_type: type[TrainingConfig]) -> Classifier
 def _gathered(parts: Sequence[SplitAnswers], clips: int) -> SplitAnswers:
     """Batches as one; features as the mean over the windows of a clip."""
     features, logits, of = (torch.cat(column) for column in zip(*parts, strict=True))
-    mean = torch.zeros(clips, features.shape[1]).index_add_(0, of, features)
-    return SplitAnswers(mean / of.bincount(minlength=clips)[:, None], logits, of)
+    return SplitAnswers(_mean_over_windows(features, of, clips), logits, of)
+
+
+def _mean_over_windows(rows: Tensor, of: Tensor, clips: int) -> Tensor:
+    sums = torch.zeros(clips, rows.shape[1]).index_add_(0, of, rows)
+    return sums / of.bincount(minlength=clips)[:, None]

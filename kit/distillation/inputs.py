@@ -66,7 +66,8 @@ class ClipInput:
             ``"panns_cnn14"`` for PANNs' published weights, frozen, on log-mel frames in decibels as
             `kit.data.log_mel.PANNS` makes them.
         weights: a weights file; from scratch if not given.
-        frozen: nothing of the encoder changes: no parameter, no statistic of batch norm.
+        frozen: nothing of the encoder changes: no parameter, no statistic of batch norm. Without
+            crop and shift, features of the training split are computed once a run, and kept.
         scaling: ``"training"``: each value of the last axis (colour, mel band) less its mean over
             the training split, by its deviation there; ``"kinetics"``: for RGB bytes, by what those
             videos are like; ``"none"``: as it is.

@@ -196,7 +196,7 @@ def _check_modalities(
     """Refuse what the method does not read, and miss nothing that it does."""
     roles = {"target": target, "auxiliary": auxiliary, "frozen_teacher": teacher_run}
     given = [role for role, value in roles.items() if value]
-    if given != list(config.reads):
+    if set(given) != set(config.reads):
         found, name = " and ".join(given) or "nothing", type(config).__name__
         raise ValueError(f"train: {name} needs {' and '.join(config.reads)}, got {found}")
     shared = set(target) & set(auxiliary)
