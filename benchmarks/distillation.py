@@ -76,7 +76,7 @@ def loss_against_supcon() -> None:
     supcon = SupConLoss(temperature=0.5)
 
     def ours() -> None:
-        mutual_information_loss(teacher, student, labels, temperature=0.5).backward()
+        mutual_information_loss(student, teacher, labels, temperature=0.5).backward()
 
     def theirs() -> None:
         supcon(teacher, labels, ref_emb=student, ref_labels=labels).backward()

@@ -253,8 +253,8 @@ def log_sum_exp(values: Sequence[float]) -> float:
     return float(largest + math.log(math.fsum(math.exp(value - largest) for value in values)))
 
 
-def cosines(teacher: Any, other: Any) -> Matrix:
-    """Phi(M_i, X_u) for every pair."""
+def cosines(other: Any, teacher: Any) -> Matrix:
+    """Phi(M_i, X_u) for every pair, a row of each teacher."""
     teacher, other = matrix(teacher), matrix(other)
     table = np.zeros((len(teacher), len(other)))
     for i in range(len(teacher)):
@@ -282,9 +282,9 @@ def log_not_h(row: Sequence[float], u: int) -> float:
     return log_sum_exp([value for v, value in enumerate(row) if v != u]) - log_sum_exp(row)
 
 
-def pair_log_probabilities(teacher: Any, other: Any, *, temperature: float) -> Matrix:
+def pair_log_probabilities(other: Any, teacher: Any, *, temperature: float) -> Matrix:
     """Eq. 7: log h(M_i, X_u), the denominator over all N + k samples."""
-    logits = cosines(teacher, other) / temperature
+    logits = cosines(other, teacher) / temperature
     result = np.zeros_like(logits)
     for i in range(len(logits)):
         for u in range(len(logits)):
@@ -293,12 +293,12 @@ def pair_log_probabilities(teacher: Any, other: Any, *, temperature: float) -> M
 
 
 def mutual_information_loss(
-    teacher: Any, other: Any, labels: Any, *, temperature: float, symmetric: bool = False
+    other: Any, teacher: Any, labels: Any, *, temperature: float, symmetric: bool = False
 ) -> float:
     """Eqs. 8, 9: -(1/B) sum_i [sum_P log h + sum_N log(1 - h)]; the sums are not divided."""
     total = 0.0
     for anchors, others in ((teacher, other), (other, teacher))[: 2 if symmetric else 1]:
-        logits = cosines(anchors, others) / temperature
+        logits = cosines(others, anchors) / temperature
         for i in range(len(logits)):
             row = list(logits[i])
             for u in classmates(labels, i):
@@ -329,10 +329,10 @@ def mutual_information_slopes(cosine: Any, labels: Any, *, temperature: float) -
 
 
 def mutual_information_estimate(
-    teacher: Any, other: Any, labels: Any, *, temperature: float
+    other: Any, teacher: Any, labels: Any, *, temperature: float
 ) -> tuple[float, float, bool]:
     """Eq. 4's first term and h: mean log(N/k) + mean_P log h; it cannot exceed log(N/k^2)."""
-    logits = cosines(teacher, other) / temperature
+    logits = cosines(other, teacher) / temperature
     nats, ceilings = [], []
     for i in range(len(logits)):
         k, n = len(classmates(labels, i)), len(strangers(labels, i))
@@ -344,9 +344,9 @@ def mutual_information_estimate(
     return math.fsum(nats) / len(nats), ceiling, ceiling <= 0
 
 
-def contrastive_nce_loss(teacher: Any, other: Any, labels: Any, *, temperature: float) -> float:
+def contrastive_nce_loss(other: Any, teacher: Any, labels: Any, *, temperature: float) -> float:
     """Eq. 8 as in CCL: the mean over positives plus the mean over negatives, if there are any."""
-    logits = cosines(teacher, other) / temperature
+    logits = cosines(other, teacher) / temperature
     total = 0.0
     for i in range(len(logits)):
         row, mine, theirs = list(logits[i]), classmates(labels, i), strangers(labels, i)
@@ -379,7 +379,7 @@ def adversarial_loss(student_logits: Any, *, weight: float, divisor: float) -> f
 
 
 def discriminator_loss(
-    teacher_logits: Any, student_logits: Any, *, weight: float, divisor: float
+    student_logits: Any, teacher_logits: Any, *, weight: float, divisor: float
 ) -> float | None:
     """Eq. 13, one discriminator: -(lambda/d) sum [log D(M) + log(1 - D(S))]."""
     real, made = matrix(teacher_logits), matrix(student_logits)

@@ -1,10 +1,8 @@
 """Every number of AMID, its presets, and the rows of its ablations (Tables 4, 5 and 6)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from kit.amid.method import AMID
 from kit.checks import check_choice, check_number, check_whole
@@ -41,32 +39,24 @@ class AMIDConfig(TrainingConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         name = type(self).__name__
-        check_whole(name, at_least=0, warm_up_epochs=self.warm_up_epochs)
-        check_choice(name, among=("online", "frozen"), teacher=self.teacher)
-        check_choice(name, among=("mutual_information", "nce"), contrast=self.contrast)
-        kinds = ("adaptive", "uniform", "sample_only")
-        check_choice(name, among=kinds, adversaries=self.adversaries)
+        warm_up, auxiliary = self.warm_up_epochs, self.auxiliary_information_weight
+        check_whole(name, at_least=0, warm_up_epochs=warm_up)
+        check_choice(name, among=get_args(Teacher), teacher=self.teacher)
+        check_choice(name, among=get_args(Contrast), contrast=self.contrast)
+        check_choice(name, among=get_args(Adversaries), adversaries=self.adversaries)
         weights = {f.name: getattr(self, f.name) for f in fields(self) if "weight" in f.name}
         check_number(name, at_least=0, **weights)
         rate = self.discriminator_learning_rate
         check_number(name, temperature=self.temperature, discriminator_learning_rate=rate)
-        if self.warm_up_epochs >= self.epochs:
-            raise ValueError(
-                f"{name}: warm_up_epochs must be below the {self.epochs} epochs, "
-                f"got {self.warm_up_epochs}: nothing would be distilled"
-            )
-        informed = self.student_information_weight or self.auxiliary_information_weight
-        if self.contrast == "nce" and not informed:
+        if warm_up >= self.epochs:  # nothing would be distilled
+            raise ValueError(f"{name}: warm_up_epochs must be below {self.epochs}, got {warm_up}")
+        if self.contrast == "nce" and not (self.student_information_weight or auxiliary):
             raise ValueError(f"{name}: contrast 'nce' without any information weight is ignored")
         if self.adversaries != "adaptive" and not self.adversarial_weight:
-            raise ValueError(
-                f"{name}: adversaries {self.adversaries!r} without adversarial_weight is ignored"
-            )
-        if self.teacher == "frozen" and self.auxiliary_information_weight:
-            raise ValueError(
-                f"{name}: with a frozen teacher L_MIa moves nothing; "
-                f"expected auxiliary_information_weight 0, got {self.auxiliary_information_weight}"
-            )
+            raise ValueError(f"{name}: {self.adversaries} adversaries need an adversarial_weight")
+        if self.teacher == "frozen" and auxiliary:  # L_MIa would move nothing
+            weight = f"auxiliary_information_weight 0, got {auxiliary}"
+            raise ValueError(f"{name}: a frozen teacher needs {weight}")
 
     @property
     def reads(self) -> tuple[str, ...]:

@@ -3,10 +3,9 @@
 No batch norm: they see teacher and student apart, and statistics would mix.
 """
 
-from __future__ import annotations
-
 from torch import nn
 
+from kit.checks import check_whole
 from kit.distillation.networks import leaky_layers
 
 
@@ -17,7 +16,7 @@ def sample_discriminator(dim: int) -> nn.Sequential:
         ValueError: dim below 8.
 
     """
-    _check_dim("sample_discriminator", dim, 8)
+    check_whole("sample_discriminator", at_least=8, dim=dim)
     return leaky_layers(dim, dim, dim // 2, dim // 4, dim // 8, 1).append(nn.Flatten(0))
 
 
@@ -28,10 +27,5 @@ def class_discriminator(dim: int) -> nn.Sequential:
         ValueError: dim below 4.
 
     """
-    _check_dim("class_discriminator", dim, 4)
+    check_whole("class_discriminator", at_least=4, dim=dim)
     return leaky_layers(dim, dim // 2, dim // 4, 1).append(nn.Flatten(0))
-
-
-def _check_dim(name: str, dim: int, at_least: int) -> None:
-    if dim < at_least:
-        raise ValueError(f"{name}: dim must be at least {at_least}, got {dim}")

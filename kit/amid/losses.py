@@ -16,8 +16,6 @@ The printed k and N depend on the anchor; only their sum B is constant. Gradient
 factors of every product: who moves by a loss is decided where it is called.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -26,18 +24,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kit.checks import check_labels, check_matrices, check_number, full_precision
+from kit.checks import check_labels, check_matrices, check_number, check_whole, full_precision
 
 MOMENTUM = 0.9  # of Equation 14
 
 
 @full_precision
-def pair_log_probabilities(teacher: Tensor, other: Tensor, *, temperature: float) -> Tensor:
+def pair_log_probabilities(
+    features: Tensor, teacher_features: Tensor, *, temperature: float
+) -> Tensor:
     """Equation 7: log h(M_i, X_u), each teacher's cosines with the batch as a distribution.
 
     Args:
-        teacher: (batch, dim) float, one anchor a row.
-        other: (batch, dim) float, the student's or the auxiliary features.
+        features: (batch, dim) float, the student's or the auxiliary ones.
+        teacher_features: (batch, dim) float, one anchor a row.
         temperature: tau > 0; the paper's is 0.5 on video, 0.6 on IEMOCAP.
 
     Returns:
@@ -53,15 +53,15 @@ def pair_log_probabilities(teacher: Tensor, other: Tensor, *, temperature: float
 
     """
     name = "pair_log_probabilities"
-    check_matrices(name, teacher=teacher, other=other)
+    check_matrices(name, features=features, teacher_features=teacher_features)
     check_number(name, temperature=temperature)
-    return F.log_softmax(_cosines(teacher, other) / temperature, dim=1)
+    return F.log_softmax(_cosines(features, teacher_features) / temperature, dim=1)
 
 
 @full_precision
 def mutual_information_loss(
-    teacher: Tensor,
-    other: Tensor,
+    features: Tensor,
+    teacher_features: Tensor,
     labels: Tensor,
     *,
     temperature: float,
@@ -74,11 +74,11 @@ def mutual_information_loss(
     auxiliary features L_MIa.
 
     Args:
-        teacher: (batch, dim) float, the anchors.
-        other: (batch, dim) float.
+        features: (batch, dim) float, the student's or the auxiliary ones.
+        teacher_features: (batch, dim) float, the anchors.
         labels: (batch,) whole numbers.
         temperature: tau > 0.
-        symmetric: whether the other features are anchors too; the two directions are added.
+        symmetric: whether `features` are anchors too; the two directions are added.
 
     Returns:
         A scalar in nats, mean over anchors; at least the mean of k_i ln k_i, which is above 0 as
@@ -94,9 +94,8 @@ def mutual_information_loss(
     tensor(0.6265)
 
     """
-    name = "mutual_information_loss"
-    _check_pairs(name, teacher, other, labels, temperature)
-    logits = _cosines(teacher, other) / temperature
+    _check_pairs("mutual_information_loss", features, teacher_features, labels, temperature)
+    logits = _cosines(features, teacher_features) / temperature
     same = _same_class(labels)
     loss = _pair_loss(logits, same).sum(1).mean()
     return loss + _pair_loss(logits.T, same).sum(1).mean() if symmetric else loss
@@ -116,7 +115,7 @@ class MutualInformationEstimate(NamedTuple):
 
 @torch.no_grad()
 def mutual_information_estimate(
-    teacher: Tensor, other: Tensor, labels: Tensor, *, temperature: float
+    features: Tensor, teacher_features: Tensor, labels: Tensor, *, temperature: float
 ) -> MutualInformationEstimate:
     """Equation 4 evaluated with h: a lower bound on I(M; X), to be watched and not trained.
 
@@ -124,8 +123,8 @@ def mutual_information_estimate(
     class shares h's probability among its k_i samples, the bound never exceeds log(N_i / k_i^2).
 
     Args:
-        teacher: (batch, dim) float, the anchors.
-        other: (batch, dim) float.
+        features: (batch, dim) float, the student's or the auxiliary ones.
+        teacher_features: (batch, dim) float, the anchors.
         labels: (batch,) whole numbers.
         temperature: tau > 0.
 
@@ -139,13 +138,13 @@ def mutual_information_estimate(
 
     """
     name = "mutual_information_estimate"
-    _check_pairs(name, teacher, other, labels, temperature)
+    _check_pairs(name, features, teacher_features, labels, temperature)
     same = _same_class(labels)
     positives = same.sum(1)
     negatives = len(labels) - positives
     if not negatives.any():
         raise ValueError(f"{name}: expected labels of at least two classes, all are {labels[0]}")
-    log_h = pair_log_probabilities(teacher, other, temperature=temperature)
+    log_h = pair_log_probabilities(features, teacher_features, temperature=temperature)
     anchors = negatives > 0
     mean_log_h = (log_h.where(same, 0).sum(1) / positives)[anchors]
     ratio = (negatives.to(log_h.dtype) / positives)[anchors].log()
@@ -202,9 +201,7 @@ def adversarial_loss(
     tensor(0.3466)
 
     """
-    name = "adversarial_loss"
-    _check_logits(name, student_logits=student_logits)
-    _check_share(name, weight, divisor)
+    _check_game("adversarial_loss", weight, divisor, student_logits=student_logits)
     if len(student_logits) == 0:
         return None
     return weight / divisor * F.softplus(-student_logits).sum()
@@ -212,7 +209,7 @@ def adversarial_loss(
 
 @full_precision
 def discriminator_loss(
-    teacher_logits: Tensor, student_logits: Tensor, *, weight: float | Tensor, divisor: float
+    student_logits: Tensor, teacher_logits: Tensor, *, weight: float | Tensor, divisor: float
 ) -> Tensor | None:
     """Half of Equation 13: a discriminator tells the teacher (real) from the student.
 
@@ -220,8 +217,8 @@ def discriminator_loss(
     as in Equation 12. The discriminators move by it, on detached features.
 
     Args:
-        teacher_logits: (samples,) float, D(M).
         student_logits: (samples,) float, D(S).
+        teacher_logits: (samples,) float, D(M).
         weight: lambda of Equation 14, at least 0.
         divisor: B, or d, positive.
 
@@ -237,10 +234,9 @@ def discriminator_loss(
     tensor(0.6931)
 
     """
-    name = "discriminator_loss"
-    _check_logits(name, teacher_logits=teacher_logits, student_logits=student_logits)
-    _check_share(name, weight, divisor)
-    if len(teacher_logits) == 0:
+    logits = {"student_logits": student_logits, "teacher_logits": teacher_logits}
+    _check_game("discriminator_loss", weight, divisor, **logits)
+    if len(student_logits) == 0:
         return None
     return weight / divisor * (F.softplus(-teacher_logits) + F.softplus(student_logits)).sum()
 
@@ -266,14 +262,12 @@ def expected_classmates(class_counts: Sequence[int], batch_size: int) -> float:
     1.0
 
     """
-    if len(class_counts) == 0 or min(class_counts) < 0 or sum(class_counts) == 0:
+    name, total = "expected_classmates", sum(class_counts)
+    check_whole(name, at_least=2, batch_size=batch_size)
+    if total == 0 or min(class_counts) < 0:
         raise ValueError(
-            "expected_classmates: expected class_counts of at least 0 and not all 0, "
-            f"got {list(class_counts)}"
+            f"{name}: class_counts must be at least 0 and not all 0, got {class_counts}"
         )
-    if batch_size < 2:
-        raise ValueError(f"expected_classmates: batch_size must be at least 2, got {batch_size}")
-    total = sum(class_counts)
     shares = [count / total for count in class_counts]
     return batch_size * sum(p * (1 - (1 - p) ** (batch_size - 1)) for p in shares)
 
@@ -316,19 +310,19 @@ class AdversaryWeights(nn.Module):
         return self.raw.softmax(0)
 
     @torch.no_grad()
-    def watch(self, teacher: Tensor, student: Tensor, labels: Tensor) -> None:
+    def watch(self, student: Tensor, teacher: Tensor, labels: Tensor) -> None:
         """Add a batch's cosines to the epoch's sums.
 
         Args:
-            teacher: (batch, dim) float.
             student: (batch, dim) float.
+            teacher: (batch, dim) float.
             labels: (batch,) whole numbers.
 
         Raises:
             ValueError: shapes that disagree, labels that are no whole numbers.
 
         """
-        check_matrices("AdversaryWeights.watch", teacher=teacher, student=student)
+        check_matrices("AdversaryWeights.watch", student=student, teacher=teacher)
         check_labels("AdversaryWeights.watch", labels, rows=len(teacher))
         exact = self.cosine_sums.dtype
         cosine = F.normalize(teacher.to(exact)) @ F.normalize(student.to(exact)).T
@@ -354,13 +348,13 @@ class AdversaryWeights(nn.Module):
 
 @full_precision
 def contrastive_nce_loss(
-    teacher: Tensor, other: Tensor, labels: Tensor, *, temperature: float
+    features: Tensor, teacher_features: Tensor, labels: Tensor, *, temperature: float
 ) -> Tensor:
     """L_nce of Table 4's last row: `mutual_information_loss`, each sum divided by its number.
 
     Args:
-        teacher: (batch, dim) float, the anchors.
-        other: (batch, dim) float.
+        features: (batch, dim) float, the student's or the auxiliary ones.
+        teacher_features: (batch, dim) float, the anchors.
         labels: (batch,) whole numbers.
         temperature: tau > 0.
 
@@ -376,9 +370,9 @@ def contrastive_nce_loss(
     tensor(0.6265)
 
     """
-    _check_pairs("contrastive_nce_loss", teacher, other, labels, temperature)
+    _check_pairs("contrastive_nce_loss", features, teacher_features, labels, temperature)
     same = _same_class(labels)
-    pairs = _pair_loss(_cosines(teacher, other) / temperature, same)
+    pairs = _pair_loss(_cosines(features, teacher_features) / temperature, same)
     counts = same.sum(1, keepdim=True)
     share = torch.where(same, counts, (len(labels) - counts).clamp_min(1))
     return (pairs / share).sum(1).mean()
@@ -467,8 +461,9 @@ def _pair_loss(logits: Tensor, same: Tensor) -> Tensor:
     return -torch.where(same, log_h, log_not)
 
 
-def _cosines(teacher: Tensor, other: Tensor) -> Tensor:
-    return F.normalize(teacher) @ F.normalize(other).T
+def _cosines(features: Tensor, teacher_features: Tensor) -> Tensor:
+    """(batch, batch): a row of each teacher."""
+    return F.normalize(teacher_features) @ F.normalize(features).T
 
 
 def _same_class(labels: Tensor) -> Tensor:
@@ -476,26 +471,21 @@ def _same_class(labels: Tensor) -> Tensor:
 
 
 def _check_pairs(
-    name: str, teacher: Tensor, other: Tensor, labels: Tensor, temperature: float
+    name: str, features: Tensor, teacher_features: Tensor, labels: Tensor, temperature: float
 ) -> None:
-    check_matrices(name, teacher=teacher, other=other)
-    check_labels(name, labels, rows=len(teacher))
+    check_matrices(name, features=features, teacher_features=teacher_features)
+    check_labels(name, labels, rows=len(features))
     check_number(name, temperature=temperature)
 
 
-def _check_logits(name: str, **logits: Tensor) -> None:
+def _check_game(name: str, weight: float | Tensor, divisor: float, **logits: Tensor) -> None:
     for which, values in logits.items():
         if values.ndim != 1 or not values.is_floating_point():
-            raise ValueError(
-                f"{name}: {which} must be (samples,) float, got {tuple(values.shape)} "
-                f"{values.dtype}"
-            )
+            came = f"{tuple(values.shape)} {values.dtype}"
+            raise ValueError(f"{name}: {which} must be (samples,) float, got {came}")
     if len({len(values) for values in logits.values()}) > 1:
         shapes = " and ".join(f"{which} {tuple(v.shape)}" for which, v in logits.items())
         raise ValueError(f"{name}: {shapes} must have the same shape")
-
-
-def _check_share(name: str, weight: float | Tensor, divisor: float) -> None:
     check_number(name, divisor=divisor)
     if not isinstance(weight, Tensor):
         check_number(name, at_least=0, weight=weight)

@@ -15,38 +15,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
 
+from kit.amid import losses
 from kit.amid.discriminators import class_discriminator, sample_discriminator
-from kit.amid.losses import (
-    AdversaryWeights,
-    adversarial_loss,
-    contrastive_nce_loss,
-    discriminator_loss,
-    expected_classmates,
-    jensen_shannon_loss,
-    mutual_information_estimate,
-    mutual_information_loss,
-    shared_classification_loss,
-)
 from kit.data.clips import ClipBatch
-from kit.distillation.networks import (
-    Answer,
-    Encoders,
-    Frozen,
-    Models,
-    extracted_auxiliary,
-    feature_dims,
-    full_modality_model,
-    modality_head,
-    student_features,
-    student_network,
-    teacher_features,
-)
+from kit.distillation import networks as parts
+from kit.distillation.networks import Answer, Encoders, Frozen, Models
 from kit.training import Turn, scale_learning_rates
 
 if TYPE_CHECKING:
     from kit.amid.config import AMIDConfig
 
 STUDENT = ("target", "target_head")  # its networks beside the classifier
+JUDGES = ("sample_discriminator", "class_discriminator")  # D1, D2
 
 
 class DistilledFeatures(NamedTuple):
@@ -80,29 +60,25 @@ class AMID(Models[DistilledFeatures]):
             raise ValueError(f"AMID: teacher {config.teacher!r} {needs} frozen_teacher")
         self.config = config
         self.frozen: Frozen | None = None
-        self.weights = AdversaryWeights() if config.adversarial_weight else None
-        self.divisor = expected_classmates(encoders.class_counts, config.batch_size)  # d
+        self.weights = losses.AdversaryWeights() if config.adversarial_weight else None
+        self.divisor = losses.expected_classmates(encoders.class_counts, config.batch_size)  # d
         dim, classes = config.dim, len(encoders.class_counts)
         if encoders.frozen_teacher is None:
-            self.networks = full_modality_model(encoders.target, encoders.auxiliary, dim=dim)
+            self.networks = parts.full_modality_model(encoders.target, encoders.auxiliary, dim=dim)
             if config.auxiliary_information_weight:
-                head = modality_head(feature_dims(encoders.auxiliary), dim=dim)
+                head = parts.modality_head(parts.feature_dims(encoders.auxiliary), dim=dim)
                 self.networks["auxiliary_head"] = head
         else:
-            self.networks = student_network(encoders.target, dim=dim)
+            self.networks = parts.modality_network("target", encoders.target, dim=dim)
             self.networks["frozen_teacher"] = self.frozen = Frozen(encoders.frozen_teacher)
         if not any(p.requires_grad for n in STUDENT for p in self.networks[n].parameters()):
-            raise ValueError(
-                "AMID: expected a student that can be trained, got a frozen target modality of the "
-                f"shared space's width {dim}, which needs no head; another dim gives it one"
-            )
+            raise ValueError(f"AMID: a frozen target of width dim {dim} has no head to be trained")
         self.networks["classifier"] = nn.Linear(dim, classes)
         if encoders.frozen_teacher is not None:
             teachers = encoders.frozen_teacher["classifier"]
-            if teachers.in_features != dim:
-                raise ValueError(
-                    f"AMID: expected a frozen teacher of width {dim}, got {teachers.in_features}"
-                )
+            width = teachers.in_features
+            if width != dim:
+                raise ValueError(f"AMID: expected a frozen teacher of width {dim}, got {width}")
             self.networks["classifier"].load_state_dict(teachers.state_dict())
         if self.weights is not None:
             self.networks["sample_discriminator"] = sample_discriminator(dim)
@@ -113,14 +89,16 @@ class AMID(Models[DistilledFeatures]):
 
     def _optimizers(self) -> dict[str, Optimizer]:
         """Both discriminators; all else that is not frozen."""
-        players = [n for n in ("sample_discriminator", "class_discriminator") if n in self.networks]
-        main = [network for name, network in self.networks.items() if name not in players]
+        main = [network for name, network in self.networks.items() if name not in JUDGES]
         optimizers = {"main": self.config.main_optimizer(main)}
         if self.weights is not None:
-            judged = [p for n in players for p in self.networks[n].parameters()]
+            judged = [p for judge in self._judges().values() for p in judge.parameters()]
             rate = self.config.discriminator_learning_rate
             optimizers["discriminators"] = Adam(judged, rate, (0.5, 0.999), fused=True)
         return optimizers
+
+    def _judges(self) -> dict[str, nn.Module]:
+        return {name: self.networks[name] for name in JUDGES if name in self.networks}
 
     def begin_epoch(self, epoch: int) -> None:
         """The learning rate of the main turn."""
@@ -131,20 +109,16 @@ class AMID(Models[DistilledFeatures]):
 
         Without L_MIa there is no A to compare with; it is then empty, (batch, 0).
         """
-        features = student_features(self.networks, batch)
-        if self.frozen is not None:
+        if self.frozen is None:
+            student, extracted, teacher = parts.full_modality_features(self.networks, batch)
+        else:
+            student = parts.modality_features(self.networks, batch)
             with torch.no_grad():
                 source = self.frozen.networks
-                extracted = extracted_auxiliary(source, batch)
-                teacher = teacher_features(source, student_features(source, batch), extracted)
-        else:
-            extracted = extracted_auxiliary(self.networks, batch)
-            teacher = teacher_features(self.networks, features, extracted)
-        if "auxiliary_head" in self.networks:
-            auxiliary = self.networks["auxiliary_head"](extracted)
-        else:
-            auxiliary = extracted[:, :0]
-        return DistilledFeatures(features, teacher, auxiliary)
+                _, extracted, teacher = parts.full_modality_features(source, batch)
+        informed = "auxiliary_head" in self.networks
+        auxiliary = self.networks["auxiliary_head"](extracted) if informed else extracted[:, :0]
+        return DistilledFeatures(student, teacher, auxiliary)
 
     def turns(self, epoch: int) -> tuple[Turn[DistilledFeatures, ClipBatch], ...]:
         """During the warm-up the main turn alone; then the discriminators first."""
@@ -163,27 +137,26 @@ class AMID(Models[DistilledFeatures]):
         if self.frozen is not None:
             classification = F.cross_entropy(student, batch.labels)
         else:
-            classification = shared_classification_loss(student, teacher, batch.labels)
+            classification = losses.shared_classification_loss(student, teacher, batch.labels)
         return {
             "classification": classification,
-            "jensen_shannon": jensen_shannon_loss(student, teacher),
+            "jensen_shannon": losses.jensen_shannon_loss(student, teacher),
         }
 
     def distillation_terms(self, z: DistilledFeatures, batch: ClipBatch) -> dict[str, Tensor]:
         """Equation 17, weighted."""
         c = self.config
         terms = self.prediction_terms(z, batch)
-        contrast = (
-            mutual_information_loss if c.contrast == "mutual_information" else contrastive_nce_loss
-        )
+        nce = c.contrast == "nce"
+        contrast = losses.contrastive_nce_loss if nce else losses.mutual_information_loss
         if c.student_information_weight:
-            loss = contrast(z.teacher, z.student, batch.labels, temperature=c.temperature)
+            loss = contrast(z.student, z.teacher, batch.labels, temperature=c.temperature)
             terms["student_information"] = c.student_information_weight * loss
         if "auxiliary_head" in self.networks:
-            loss = contrast(z.teacher, z.auxiliary, batch.labels, temperature=c.temperature)
+            loss = contrast(z.auxiliary, z.teacher, batch.labels, temperature=c.temperature)
             terms["auxiliary_information"] = c.auxiliary_information_weight * loss
         for name, judge, rows, weight, divisor in self._games(batch):
-            game = adversarial_loss(judge(z.student[rows]), weight=weight, divisor=divisor)
+            game = losses.adversarial_loss(judge(z.student[rows]), weight=weight, divisor=divisor)
             if game is not None:
                 terms[f"{name}_adversarial"] = c.adversarial_weight * game
         return terms
@@ -194,8 +167,7 @@ class AMID(Models[DistilledFeatures]):
         terms: dict[str, Tensor] = {}
         for name, judge, rows, weight, divisor in self._games(batch):
             logits = judge(torch.cat([student[rows], teacher[rows]]))
-            of_student, of_teacher = logits.chunk(2)
-            loss = discriminator_loss(of_teacher, of_student, weight=weight, divisor=divisor)
+            loss = losses.discriminator_loss(*logits.chunk(2), weight=weight, divisor=divisor)
             if loss is not None:
                 terms[name] = loss
         return terms
@@ -206,14 +178,10 @@ class AMID(Models[DistilledFeatures]):
         """Name, discriminator, rows that it sees, lambda, and B or d; without D2, lambda_1 is 1."""
         if self.weights is None:
             return
-        first, everyone = self.networks["sample_discriminator"], slice(None)
-        if "class_discriminator" not in self.networks:
-            one = torch.ones((), device=batch.labels.device)
-            yield "sample_discriminator", first, everyone, one, float(len(batch.labels))
-            return
-        second, (lambda_1, lambda_2) = self.networks["class_discriminator"], self.weights()
-        yield "sample_discriminator", first, everyone, lambda_1, float(len(batch.labels))
-        yield "class_discriminator", second, batch.classmates, lambda_2, self.divisor
+        judges, alone = self._judges(), torch.ones(1, device=batch.labels.device)
+        lambdas = self.weights() if len(judges) == 2 else alone
+        seen, divisors = (slice(None), batch.classmates), (float(len(batch.labels)), self.divisor)
+        yield from zip(judges, judges.values(), seen, lambdas, divisors, strict=False)
 
     def logits(self, z: DistilledFeatures) -> tuple[Tensor, Tensor]:
         """Of S and of M, by one classifier; a fixed teacher keeps its own."""
@@ -226,7 +194,7 @@ class AMID(Models[DistilledFeatures]):
     ) -> dict[str, Answer]:
         """What each model says of a batch; the student alone needs no auxiliary modality."""
         if "teacher" not in models:
-            features = student_features(self.networks, batch)
+            features = parts.modality_features(self.networks, batch)
             return {"student": Answer(features, self.networks["classifier"](features))}
         z = self.encode(batch)
         student, teacher = self.logits(z)
@@ -247,8 +215,8 @@ class AMID(Models[DistilledFeatures]):
         if (labels != labels[0]).any():
             for name, other in (("student", z.student), ("auxiliary", z.auxiliary)):
                 if other.shape[1]:
-                    estimate = mutual_information_estimate(
-                        z.teacher, other, labels, temperature=self.config.temperature
+                    estimate = losses.mutual_information_estimate(
+                        other, z.teacher, labels, temperature=self.config.temperature
                     )
                     watched[f"{name}_nats"] = torch.tensor(estimate.nats)
                     watched["nats_ceiling"] = torch.tensor(estimate.ceiling)
@@ -280,7 +248,7 @@ class AMID(Models[DistilledFeatures]):
     def end_step(self, epoch: int, z: DistilledFeatures, batch: ClipBatch) -> None:
         """Equation 14 averages over all pairs of an epoch after the warm-up."""
         if self.weights is not None and self._adapts(epoch):
-            self.weights.watch(z.teacher, z.student, batch.labels)
+            self.weights.watch(z.student, z.teacher, batch.labels)
 
     def end_epoch(self, epoch: int) -> None:
         """Equation 14, unless the weights are to stay."""

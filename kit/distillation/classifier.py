@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from kit.data.clip_batches import VideoCrop, evaluation_batches
+from kit.checks import check_choice
+from kit.data.clip_batches import evaluation_batches
 from kit.data.clips import Clips
 from kit.data.ragged import Modality
 from kit.distillation.config import TrainingConfig
@@ -40,9 +41,7 @@ class SplitAnswers(NamedTuple):
 
     def probabilities(self, clips: int) -> Tensor:
         """(clips, classes): softmax, mean over the windows of a clip."""
-        shares = torch.zeros(clips, self.logits.shape[1])
-        shares.index_add_(0, self.clips, self.logits.softmax(1))
-        return shares / self.clips.bincount(minlength=clips)[:, None]
+        return _mean_over_windows(self.logits.softmax(1), self.clips, clips)
 
 
 @dataclass(frozen=True)
@@ -64,15 +63,9 @@ class Classifier:
 
         """
         models = self.method.models if models is None else tuple(models)
-        unknown = [model for model in models if model not in self.method.models]
-        if unknown:
-            raise ValueError(
-                f"answers: expected models among {', '.join(self.method.models)}, "
-                f"got {', '.join(unknown)}"
-            )
-        inputs = self.blueprint.inputs
-        if models == ("student",):
-            inputs = self.blueprint.target
+        for model in models:
+            check_choice("answers", among=self.method.models, model=model)
+        inputs = self.blueprint.target if models == ("student",) else self.blueprint.inputs
         self._check_kinds(clips, inputs)
         device = device_of(self.method.networks)
         parts: dict[str, list[SplitAnswers]] = {model: [] for model in models}
@@ -105,14 +98,11 @@ class Classifier:
             ValueError: as `answers`; what is no clips, and arrays that are no numbers.
 
         """
-        if not isinstance(clips, Clips | Mapping):
-            raise ValueError(
-                f"predict: expected Clips, or arrays by modality, got {type(clips).__name__}"
-            )
-        if not isinstance(clips, Clips):
+        if isinstance(clips, Mapping):
             count = len(next(iter(clips.values()), ()))
-            numbers = [str(number) for number in range(count)]
-            clips = Clips("new", numbers, [0] * count, dict(clips))
+            clips = Clips("new", [str(row) for row in range(count)], [0] * count, clips)
+        if not isinstance(clips, Clips):
+            raise ValueError(f"predict: expected Clips or arrays, got {type(clips).__name__}")
         models = ("student",) if "student" in self.method.models else self.method.models
         (answer,) = self.answers(clips, models).values()
         return [
@@ -126,7 +116,7 @@ class Classifier:
 
 
 def scores_of(answers: Mapping[str, SplitAnswers], labels: Sequence[int]) -> dict[str, float]:
-    """The numbers of a split under plain names: percent, and a cosine of teacher and student."""
+    """The numbers of a split under plain names: percent, and a cosine of student and teacher."""
     named: dict[str, float] = {}
     for model, answer in answers.items():
         truth = torch.tensor(labels)[answer.clips]
@@ -136,7 +126,7 @@ def scores_of(answers: Mapping[str, SplitAnswers], labels: Sequence[int]) -> dic
     if {"student", "teacher"} <= set(answers):
         named["gap"] = named["teacher top-1"] - named["student top-1"]
         if len(set(labels)) < len(labels):
-            pair = answers["teacher"].features, answers["student"].features
+            pair = answers["student"].features, answers["teacher"].features
             named["same-class cosine"] = same_class_cosine(*pair, torch.tensor(labels))
     return named
 
@@ -162,24 +152,21 @@ class ClassifierBlueprint:
     target: dict[str, ClipInput]
     auxiliary: dict[str, ClipInput]
     kinds: dict[str, ClipKind]
-    classes: tuple[str, ...]
-    class_counts: tuple[int, ...]
+    classes: Sequence[str]
+    class_counts: Sequence[int]
     teacher: ClassifierBlueprint | None = None
 
     @classmethod
     def of_json(cls, facts: Mapping[str, Any]) -> ClassifierBlueprint:
-        """What was written as JSON."""
+        """What was written as JSON; weights are a hash there, and are not to be read."""
+        enter = {
+            role: {name: ClipInput(**settings) for name, settings in facts[role].items()}
+            for role in ("target", "auxiliary")
+        }
         kinds = facts["kinds"].items()
-        return cls(
-            facts["method"],
-            facts["config"],
-            _inputs_of_json(facts["target"]),
-            _inputs_of_json(facts["auxiliary"]),
-            {name: ClipKind(tuple(shape), *rest) for name, (shape, *rest) in kinds},
-            tuple(facts["classes"]),
-            tuple(facts["class_counts"]),
-            facts["teacher"] and cls.of_json(facts["teacher"]),
-        )
+        kinds = {name: ClipKind(tuple(shape), *rest) for name, (shape, *rest) in kinds}
+        teacher = facts["teacher"] and cls.of_json(facts["teacher"])
+        return cls(**{**facts, **enter, "kinds": kinds, "teacher": teacher})
 
     @property
     def inputs(self) -> dict[str, ClipInput]:
@@ -227,16 +214,12 @@ def restore(folder: Path | str, config_type: type[TrainingConfig]) -> Classifier
     return Classifier(method, blueprint)
 
 
-def _inputs_of_json(inputs: Mapping[str, Any]) -> dict[str, ClipInput]:
-    """How modalities enter; weights are a hash there, and are not to be read."""
-    return {
-        name: ClipInput(**one | {"crop": one["crop"] and VideoCrop(**one["crop"])})
-        for name, one in inputs.items()
-    }
-
-
 def _gathered(parts: Sequence[SplitAnswers], clips: int) -> SplitAnswers:
     """Batches as one; features as the mean over the windows of a clip."""
     features, logits, of = (torch.cat(column) for column in zip(*parts, strict=True))
-    mean = torch.zeros(clips, features.shape[1]).index_add_(0, of, features)
-    return SplitAnswers(mean / of.bincount(minlength=clips)[:, None], logits, of)
+    return SplitAnswers(_mean_over_windows(features, of, clips), logits, of)
+
+
+def _mean_over_windows(rows: Tensor, of: Tensor, clips: int) -> Tensor:
+    sums = torch.zeros(clips, rows.shape[1]).index_add_(0, of, rows)
+    return sums / of.bincount(minlength=clips)[:, None]

@@ -52,14 +52,11 @@ class TrainingConfig:
         for at in self.decay_at:
             check_whole(name, at_least=1, **{"each of decay_at": at})
         if any(at >= self.epochs for at in self.decay_at):
-            raise ValueError(
-                f"{name}: decay_at must lie within the {self.epochs} epochs, got {self.decay_at}"
-            )
-        if self.linear_decay_epochs > self.epochs:
-            raise ValueError(
-                f"{name}: linear_decay_epochs must be at most the {self.epochs} epochs, "
-                f"got {self.linear_decay_epochs}"
-            )
+            raise ValueError(f"{name}: decay_at must lie below {self.epochs}, got {self.decay_at}")
+        linear = self.linear_decay_epochs
+        if linear > self.epochs:
+            found = f"{linear} of {self.epochs} epochs"
+            raise ValueError(f"{name}: linear_decay_epochs goes beyond the run, got {found}")
 
     @property
     def reads(self) -> tuple[str, ...]:

@@ -1,14 +1,12 @@
 """How a modality enters a run: which network, from which weights, frozen or trained along."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self, get_args
 
 from torch import nn
 
-from kit.checks import check_choice
+from kit.checks import check_choice, check_whole
 from kit.data.clip_batches import VideoCrop
 from kit.data.ragged import Modality, clip_shape, is_ragged
 from kit.encoders.audio import CNN14, SmallAudio
@@ -19,19 +17,14 @@ from kit.files import file_hash
 Shape = tuple[int, ...]
 Scaling = Literal["training", "kinetics", "none"]
 
-# What Kinetics' videos are like, in units of a byte: the customary scaling of R(2+1)D.
-KINETICS_MEAN = (0.43216, 0.394666, 0.37645)
-KINETICS_DEVIATION = (0.22803, 0.22145, 0.216989)
-
 
 @dataclass(frozen=True)
 class EncoderRecipe:
     """A network for clips: the axes of a clip that it takes, and how it is built.
 
     Args:
-        axes: of one clip; "steps" is the ragged axis.
-        ragged: whether it takes clips of different length, with their lengths; such a network also
-            takes clips that happen to be of one length.
+        axes: of one clip. A network of ``"steps"`` takes clips of different length, with their
+            lengths; it also takes clips that happen to be of one length.
         build: shape of a clip, wished width -> network, width of its features.
         published: whether it is somebody's network as it was published: frozen, and with a scaling
             of its own.
@@ -39,27 +32,28 @@ class EncoderRecipe:
     """
 
     axes: tuple[str, ...]
-    ragged: bool
     build: Callable[[Shape, int], tuple[nn.Module, int]]
     published: bool = False
 
+    @property
+    def ragged(self) -> bool:
+        """Whether it takes clips of different length."""
+        return self.axes[0] == "steps"
+
 
 _VIDEO, _SOUND = ("frames", "height", "width", "channels"), ("frames", "mels")
-_STEPS = ("steps", "values")
-CLIP_ENCODERS: dict[str, EncoderRecipe] = {
-    "r2plus1d_18": EncoderRecipe(_VIDEO, False, lambda shape, _: (R2Plus1D18(shape[-1]), 512)),
-    "small_video": EncoderRecipe(
-        _VIDEO, False, lambda shape, dim: (SmallVideo(shape, dim=dim), dim)
-    ),
-    "cnn14": EncoderRecipe(_SOUND, False, lambda shape, _: (CNN14(shape[-1]), 512)),
+CLIP_ENCODERS = {
+    "r2plus1d_18": EncoderRecipe(_VIDEO, lambda shape, _: (R2Plus1D18(shape[-1]), 512)),
+    "small_video": EncoderRecipe(_VIDEO, lambda shape, dim: (SmallVideo(shape, dim=dim), dim)),
+    "cnn14": EncoderRecipe(_SOUND, lambda shape, _: (CNN14(shape[-1]), 512)),
     "panns_cnn14": EncoderRecipe(
-        _SOUND, False, lambda shape, _: (CNN14(shape[-1], published=True), 512), published=True
+        _SOUND, lambda shape, _: (CNN14(shape[-1], published=True), 512), published=True
     ),
-    "small_audio": EncoderRecipe(
-        _SOUND, False, lambda shape, dim: (SmallAudio(shape[-1], dim=dim), dim)
+    "small_audio": EncoderRecipe(_SOUND, lambda shape, dim: (SmallAudio(shape[-1], dim=dim), dim)),
+    "lstm": EncoderRecipe(
+        ("steps", "values"), lambda shape, dim: (LSTMPool(shape[-1], units=dim), dim)
     ),
-    "lstm": EncoderRecipe(_STEPS, True, lambda shape, dim: (LSTMPool(shape[-1], units=dim), dim)),
-    "identity": EncoderRecipe(("values",), False, lambda shape, _: (nn.Identity(), shape[-1])),
+    "identity": EncoderRecipe(("values",), lambda shape, _: (nn.Identity(), shape[-1])),
 }
 
 
@@ -72,7 +66,8 @@ class ClipInput:
             ``"panns_cnn14"`` for PANNs' published weights, frozen, on log-mel frames in decibels as
             `kit.data.log_mel.PANNS` makes them.
         weights: a weights file; from scratch if not given.
-        frozen: nothing of the encoder changes: no parameter, no statistic of batch norm.
+        frozen: nothing of the encoder changes: no parameter, no statistic of batch norm. Without
+            crop and shift, features of the training split are computed once a run, and kept.
         scaling: ``"training"``: each value of the last axis (colour, mel band) less its mean over
             the training split, by its deviation there; ``"kinetics"``: for RGB bytes, by what those
             videos are like; ``"none"``: as it is.
@@ -94,22 +89,21 @@ class ClipInput:
 
     def __post_init__(self) -> None:
         check_choice("ClipInput", among=tuple(CLIP_ENCODERS), encoder=self.encoder)
-        check_choice("ClipInput", among=("training", "kinetics", "none"), scaling=self.scaling)
+        check_choice("ClipInput", among=get_args(Scaling), scaling=self.scaling)
+        if isinstance(self.crop, Mapping):  # from a file
+            object.__setattr__(self, "crop", VideoCrop(**self.crop))
+        recipe = CLIP_ENCODERS[self.encoder]
         if self.encoder == "identity" and self.weights is not None:
             raise ValueError(f"ClipInput: an identity has no weights, got {self.weights!r}")
         if self.frozen and self.weights is None and self.encoder != "identity":
-            raise ValueError(
-                f"ClipInput: a frozen {self.encoder} needs weights; from scratch it knows nothing"
-            )
-        if CLIP_ENCODERS[self.encoder].published and (not self.frozen or self.scaling != "none"):
+            raise ValueError(f"ClipInput: a frozen {self.encoder} needs weights, got none")
+        if recipe.published and (not self.frozen or self.scaling != "none"):
             raise ValueError(
                 f"ClipInput: {self.encoder} is used as published: expected frozen=True and "
                 f"scaling='none', got frozen={self.frozen} and scaling={self.scaling!r}"
             )
-        if self.shift < 0:
-            raise ValueError(f"ClipInput: shift must be at least 0 pixels, got {self.shift}")
-        moved = self.crop is not None or self.shift
-        if moved and CLIP_ENCODERS[self.encoder].axes != _VIDEO:
+        check_whole("ClipInput", at_least=0, shift=self.shift)
+        if (self.crop is not None or self.shift) and recipe.axes != _VIDEO:
             raise ValueError(f"ClipInput: crop and shift are for videos, {self.encoder} takes none")
 
     def facts(self) -> dict[str, Any]:
@@ -129,7 +123,7 @@ class ClipKind(NamedTuple):
     whole: bool = False
 
     @classmethod
-    def of(cls, modality: Modality) -> ClipKind:
+    def of(cls, modality: Modality) -> Self:
         """Look at a modality's first clip."""
         whole = modality[0].dtype.kind in "iu"
         return cls(clip_shape(modality), is_ragged(modality), whole)

@@ -4,12 +4,10 @@ Every activation of a trained network is LeakyReLU, as Table 1's caption in AMID
 methods.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
 import torch
 from torch import Tensor, nn
@@ -17,17 +15,14 @@ from torch import Tensor, nn
 from kit.data.clip_batches import evaluation_batches
 from kit.data.clips import ClipBatch, Clips
 from kit.data.ragged import Modality, mean_and_deviation
-from kit.distillation.inputs import (
-    CLIP_ENCODERS,
-    KINETICS_DEVIATION,
-    KINETICS_MEAN,
-    ClipInput,
-    ClipKind,
-    Shape,
-)
+from kit.distillation.inputs import CLIP_ENCODERS, ClipInput, ClipKind, Shape
 from kit.encoders import NEGATIVE_SLOPE
 from kit.encoders.weights import LoadedWeights, load_weights, read_weights
 from kit.training import Features, Method
+
+# What Kinetics' videos are like, in units of a byte: the customary scaling of R(2+1)D.
+KINETICS_MEAN = (0.43216, 0.394666, 0.37645)
+KINETICS_DEVIATION = (0.22803, 0.22145, 0.216989)
 
 
 class ClipEncoder(nn.Module):
@@ -55,13 +50,11 @@ class ClipEncoder(nn.Module):
         super().__init__()
         recipe = CLIP_ENCODERS[settings.encoder]
         if len(shape) + ragged != len(recipe.axes) or (ragged and not recipe.ragged):
-            got = f"({', '.join(['steps'] * ragged + [str(size) for size in shape])})"
             raise ValueError(
                 f"ClipEncoder: {settings.encoder} takes clips of ({', '.join(recipe.axes)}), "
-                f"{'ragged or not' if recipe.ragged else 'all of one size'}, got {got}, "
-                f"{'ragged' if ragged else 'all of one size'}"
+                f"got {'ragged ' * ragged}{tuple(shape)}"
             )
-        self.settings = settings
+        self.settings, self.sequences = settings, recipe.ragged
         # What a clip must be like; the first axis of a sequence is free.
         self.clip_shape = shape[not ragged :] if recipe.ragged else shape
         self.network, self.feature_dim = recipe.build(shape, dim)
@@ -69,10 +62,7 @@ class ClipEncoder(nn.Module):
         self.register_buffer("deviation", torch.ones(shape[-1]))
         if settings.scaling == "kinetics":
             if shape[-1] != len(KINETICS_MEAN):
-                raise ValueError(
-                    "ClipEncoder: scaling 'kinetics' is for three colours, "
-                    f"got clips with a last axis of {shape[-1]}"
-                )
+                raise ValueError(f"ClipEncoder: kinetics scaling needs 3 colours, got {shape[-1]}")
             self.mean.copy_(255 * torch.tensor(KINETICS_MEAN))
             self.deviation.copy_(255 * torch.tensor(KINETICS_DEVIATION))
         self.loaded: LoadedWeights | None = None
@@ -92,12 +82,9 @@ class ClipEncoder(nn.Module):
             return
         state = read_weights(weights)
         self.loaded = load_weights(self.network, state, source=weights)
-        published = "fc_audioset.weight" in state
-        if self.settings.frozen and self.settings.encoder == "cnn14" and published:
-            raise ValueError(
-                f"ClipEncoder: {weights} holds PANNs' published weights; frozen, they are "
-                "for encoder 'panns_cnn14', which has their ReLUs"
-            )
+        frozen = self.settings.frozen and self.settings.encoder == "cnn14"
+        if frozen and "fc_audioset.weight" in state:  # PANNs' own, which were trained with ReLUs
+            raise ValueError(f"ClipEncoder: {weights}: frozen PANNs weights need 'panns_cnn14'")
 
     def learn_scaling(self, modality: Modality) -> None:
         """Take mean and deviation of the training split, if scaling is ``"training"``.
@@ -129,7 +116,7 @@ class ClipEncoder(nn.Module):
             parts = [self(b.modalities[name], b.lengths.get(name)) for b in batches]
             self.known = torch.cat(parts)
 
-    def train(self, mode: bool = True) -> ClipEncoder:
+    def train(self, mode: bool = True) -> Self:
         """Training mode, except for a frozen encoder, which stays as it is in evaluation."""
         super().train(mode and not self.settings.frozen)
         return self
@@ -141,17 +128,14 @@ class ClipEncoder(nn.Module):
             ValueError: clips of another shape than those it was built for.
 
         """
-        sequences = CLIP_ENCODERS[self.settings.encoder].ragged
-        wrong = values.shape[1 + sequences :] != self.clip_shape
-        if wrong or (lengths is not None and not sequences):
-            built = ["steps"] * sequences + [str(size) for size in self.clip_shape]
-            came = [str(size) for size in values.shape[1:]]
+        wrong = values.shape[1 + self.sequences :] != self.clip_shape
+        if wrong or (lengths is not None and not self.sequences):
+            built = ("steps",) * self.sequences + self.clip_shape
             raise ValueError(
-                f"ClipEncoder: {self.settings.encoder} was built for clips of "
-                f"({', '.join(built)}), got ({', '.join(came)})"
-                f"{'' if lengths is None else ', ragged'}"
+                f"ClipEncoder: {self.settings.encoder} was built for clips of {built}, "
+                f"got {'ragged ' * (lengths is not None)}{tuple(values.shape[1:])}"
             )
-        if sequences and lengths is None:
+        if self.sequences and lengths is None:
             lengths = torch.full((len(values),), values.shape[1])  # on the CPU, as batches have it
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.settings.frozen):
             scaled = (values - self.mean) / self.deviation
@@ -204,10 +188,8 @@ def encode(encoders: Any, batch: ClipBatch) -> list[Tensor]:
     """
     missing = [name for name in encoders if name not in batch.modalities]
     if missing:
-        raise ValueError(
-            f"encode: expected the modalities {', '.join(encoders)}, got a batch without "
-            f"{', '.join(missing)}"
-        )
+        found = ", ".join(batch.modalities)
+        raise ValueError(f"encode: expected the modalities {', '.join(missing)}, got {found}")
     return [
         encoder(batch.modalities[name], batch.lengths.get(name))
         if encoder.known is None or not encoders.training
@@ -265,7 +247,7 @@ class Frozen(nn.Module):
         self.requires_grad_(False)
         self.eval()
 
-    def train(self, mode: bool = True) -> Frozen:
+    def train(self, mode: bool = True) -> Self:
         """Stay in evaluation mode."""
         return super().train(False)
 
@@ -281,13 +263,7 @@ def teacher_network(target_dim: int, auxiliary_dims: Sequence[int], *, dim: int)
     Returns:
         (batch, target_dim + sum of auxiliary_dims) -> (batch, dim).
 
-    Raises:
-        ValueError: no auxiliary modality, a width below 1.
-
     """
-    _check_widths("teacher_network", [target_dim, dim, *auxiliary_dims])
-    if len(auxiliary_dims) == 0:
-        raise ValueError("teacher_network: expected at least one auxiliary modality, got none")
     return leaky_layers(target_dim + sum(auxiliary_dims), dim, dim)
 
 
@@ -304,55 +280,51 @@ def modality_head(feature_dims: Sequence[int], *, dim: int) -> nn.Module:
     Returns:
         (batch, sum of feature_dims) -> (batch, dim).
 
-    Raises:
-        ValueError: no modality, a width below 1.
-
     """
-    if len(feature_dims) == 0:
-        raise ValueError("modality_head: expected at least one modality, got none")
-    _check_widths("modality_head", [dim, *feature_dims])
     if list(feature_dims) == [dim]:
         return nn.Identity()
     return nn.Linear(sum(feature_dims), dim)
 
 
-def student_network(target: nn.ModuleDict, *, dim: int) -> nn.ModuleDict:
-    """S: the target modalities' extractors and, if they need one, their head.
+def modality_network(role: str, encoders: nn.ModuleDict, *, dim: int) -> nn.ModuleDict:
+    """S of the target modalities, or A of the auxiliary ones: extractors and, if needed, a head.
 
     Args:
-        target: `ClipEncoder` by modality.
+        role: ``"target"`` or ``"auxiliary"``; the head is called ``"target_head"`` and so on.
+        encoders: `ClipEncoder` by modality.
         dim: width of the shared space.
 
     """
-    head = modality_head(feature_dims(target), dim=dim)
-    return nn.ModuleDict({"target": target, "target_head": head})
+    head = modality_head(feature_dims(encoders), dim=dim)
+    return nn.ModuleDict({role: encoders, f"{role}_head": head})
 
 
 def full_modality_model(
     target: nn.ModuleDict, auxiliary: nn.ModuleDict, *, dim: int
 ) -> nn.ModuleDict:
     """M: the student, the auxiliary modalities' extractors, and the teacher on both."""
-    networks = student_network(target, dim=dim)
+    networks = modality_network("target", target, dim=dim)
     networks["auxiliary"] = auxiliary
     networks["teacher"] = teacher_network(dim, feature_dims(auxiliary), dim=dim)
     return networks
 
 
-def student_features(networks: nn.ModuleDict, batch: ClipBatch) -> Tensor:
-    """S of a batch: (batch, dim)."""
-    features: Tensor = networks["target_head"](torch.cat(encode(networks["target"], batch), 1))
+def modality_features(networks: nn.ModuleDict, batch: ClipBatch, role: str = "target") -> Tensor:
+    """S of a batch, or A with the role ``"auxiliary"``: (batch, dim)."""
+    features: Tensor = networks[f"{role}_head"](torch.cat(encode(networks[role], batch), 1))
     return features
 
 
-def extracted_auxiliary(networks: nn.ModuleDict, batch: ClipBatch) -> Tensor:
-    """What the auxiliary extractors give: (batch, sum of their widths)."""
-    return torch.cat(encode(networks["auxiliary"], batch), 1)
+def full_modality_features(
+    networks: nn.ModuleDict, batch: ClipBatch
+) -> tuple[Tensor, Tensor, Tensor]:
+    """S, what the auxiliary extractors give, and M, which reads both: S comes with its graph.
 
-
-def teacher_features(networks: nn.ModuleDict, student: Tensor, extracted: Tensor) -> Tensor:
-    """M of the student's features, with their graph, beside the auxiliary ones: (batch, dim)."""
-    features: Tensor = networks["teacher"](torch.cat([student, extracted], 1))
-    return features
+    They are (batch, dim), (batch, sum of the extractors' widths) and (batch, dim).
+    """
+    student = modality_features(networks, batch)
+    extracted = torch.cat(encode(networks["auxiliary"], batch), 1)
+    return student, extracted, networks["teacher"](torch.cat([student, extracted], 1))
 
 
 def leaky_layers(*widths: int) -> nn.Sequential:
@@ -361,8 +333,3 @@ def leaky_layers(*widths: int) -> nn.Sequential:
     for width_in, width in pairwise(widths):
         layers += [nn.Linear(width_in, width), nn.LeakyReLU(NEGATIVE_SLOPE)]
     return nn.Sequential(*layers[:-1])
-
-
-def _check_widths(name: str, widths: Sequence[int]) -> None:
-    if min(widths) < 1:
-        raise ValueError(f"{name}: expected widths of at least 1, got {list(widths)}")

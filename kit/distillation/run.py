@@ -6,21 +6,19 @@ classifier = kit.runs.load("runs/amid")
 classifier.predict(clips)  # with the target modality alone
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from kit.code_version import code_version
-from kit.data.clip_batches import TrainingClips
+from kit.data.clip_batches import TrainingClips, VideoCrop
 from kit.data.clips import ClipCorpus, Clips
 from kit.data.epochs import TrainingLoader, spare_cores
 from kit.distillation.classifier import Classifier, ClassifierBlueprint, restore, scores_of
@@ -85,13 +83,13 @@ def train(
     target, auxiliary = dict(sorted(target.items())), dict(sorted(auxiliary.items()))
     _check_modalities(config, target, auxiliary, teacher_run)
     fingerprint = corpus.fingerprint()
-    teacher = None if teacher_run is None else _finished_teacher(Path(teacher_run), fingerprint)
+    teacher = _finished_teacher(Path(teacher_run), fingerprint) if teacher_run else None
     settings = {
         "method": dotted_name(type(config)),
         "config": asdict(config),
         "target": {name: one.facts() for name, one in target.items()},
         "auxiliary": {name: one.facts() for name, one in auxiliary.items()},
-        "teacher": None if teacher is None else read_json(teacher / "config.json")["hash"],
+        "teacher": read_json(Path(teacher_run) / "config.json")["hash"] if teacher_run else None,
         "corpus": {"name": corpus.name, "counts": corpus.counts, "hash": fingerprint},
         "seed": seed,
         "precision": precision,
@@ -99,15 +97,15 @@ def train(
     }
     blueprint = _blueprint(corpus, config, target, auxiliary, teacher)
     # What does not fit is refused before there is a folder that remembers the attempt.
-    inputs = _cut_alike(blueprint)
-    batches = TrainingClips(corpus.train, list(inputs), crops(inputs), shifts(inputs), seed=seed)
+    cut = _cut_alike(blueprint)
+    inputs, moved = blueprint.inputs, shifts(blueprint.inputs)
+    batches = TrainingClips(corpus.train, list(inputs), cut, moved, seed=seed)
+    if workers is None:
+        workers = spare_cores() if cut else 0
     pin = torch.device(device).type == "cuda"
-    cutting = spare_cores() if crops(inputs) else 0
-    opening = cutting if workers is None else workers
-    loader = TrainingLoader(batches, config.batch_size, workers=opening, pin=pin)
-    teachers = None if teacher is None else restore(teacher, TeacherAlone).method.networks
+    loader = TrainingLoader(batches, config.batch_size, workers=workers, pin=pin)
     seed_everything(seed)
-    method = blueprint.build(config, teachers)
+    method = blueprint.build(config, teacher.method.networks if teacher else None)
     for encoder in _encoders(method).values():
         encoder.load()
 
@@ -194,20 +192,15 @@ def read_test(folder: Path | str) -> Tested:
 def _check_modalities(
     config: TrainingConfig, target: Inputs, auxiliary: Inputs, teacher_run: Path | str | None
 ) -> None:
-    """Refuse modalities that the method does not read, and miss none that it does."""
-    name = type(config).__name__
-    for role, inputs in (("target", target), ("auxiliary", auxiliary)):
-        if bool(inputs) != (role in config.reads):
-            raise ValueError(
-                f"train: {name} needs {'at least one' if role in config.reads else 'no'} "
-                f"{role} modality, got {', '.join(inputs) or 'none'}"
-            )
+    """Refuse what the method does not read, and miss nothing that it does."""
+    roles = {"target": target, "auxiliary": auxiliary, "frozen_teacher": teacher_run}
+    given = [role for role, value in roles.items() if value]
+    if set(given) != set(config.reads):
+        found, name = " and ".join(given) or "nothing", type(config).__name__
+        raise ValueError(f"train: {name} needs {' and '.join(config.reads)}, got {found}")
     shared = set(target) & set(auxiliary)
     if shared:
         raise ValueError(f"train: target and auxiliary share {', '.join(sorted(shared))}")
-    if (teacher_run is not None) != ("frozen_teacher" in config.reads):
-        needs = "needs a" if teacher_run is None else "takes no"
-        raise ValueError(f"train: {name} {needs} teacher_run")
 
 
 def _blueprint(
@@ -215,10 +208,9 @@ def _blueprint(
     config: TrainingConfig,
     target: dict[str, ClipInput],
     auxiliary: dict[str, ClipInput],
-    teacher: Path | None,
+    teacher: Classifier | None,
 ) -> ClassifierBlueprint:
-    """How the networks for this corpus are built, a frozen teacher's from its own folder."""
-    counts = np.bincount(corpus.train.labels, minlength=len(corpus.classes))
+    """How the networks for this corpus are built."""
     return ClassifierBlueprint(
         dotted_name(type(config)),
         asdict(config),
@@ -226,43 +218,36 @@ def _blueprint(
         auxiliary,
         {name: ClipKind.of(clips) for name, clips in corpus.train.modalities.items()},
         corpus.classes,
-        tuple(counts.tolist()),
-        None
-        if teacher is None
-        else ClassifierBlueprint.of_json(read_json(teacher / "blueprint.json")),
+        np.bincount(corpus.train.labels, minlength=len(corpus.classes)).tolist(),
+        teacher.blueprint if teacher else None,
     )
 
 
-def _cut_alike(blueprint: ClassifierBlueprint) -> dict[str, ClipInput]:
-    """Every modality that anyone reads, each cut in one way for all; at most one is cut."""
+def _cut_alike(blueprint: ClassifierBlueprint) -> dict[str, VideoCrop]:
+    """The crop of the one modality that is cut, if any; it is the same for all that read it."""
     teachers = blueprint.teacher.inputs if blueprint.teacher else {}
     for name, settings in blueprint.target.items():
         if name in teachers and settings.crop != teachers[name].crop:
-            raise ValueError(
-                f"train: student and frozen teacher must crop {name!r} alike, "
-                f"got {settings.crop} and {teachers[name].crop}"
-            )
-    inputs = blueprint.inputs
-    if len(crops(inputs)) > 1:
-        raise ValueError(
-            f"train: expected at most one cropped modality, got {', '.join(crops(inputs))}"
-        )
-    return inputs
+            both = f"{settings.crop} and {teachers[name].crop}"
+            raise ValueError(f"train: student and teacher must crop {name!r} alike, got {both}")
+    cut = crops(blueprint.inputs)
+    if len(cut) > 1:
+        raise ValueError(f"train: expected at most one cropped modality, got {', '.join(cut)}")
+    return cut
 
 
-def _finished_teacher(folder: Path, corpus_hash: str) -> Path:
-    """The folder of a finished run of a teacher alone that learnt from the same clips."""
+def _finished_teacher(folder: Path, corpus_hash: str) -> Classifier:
+    """A teacher alone whose run is finished, and that learnt from the same clips."""
     if not (folder / "done").exists():
         raise ValueError(f"train: teacher_run {folder} holds no finished run")
-    settings = read_json(folder / "config.json")["settings"]
-    if settings.get("method") != dotted_name(TeacherAlone):
-        raise ValueError(f"train: teacher_run {folder} holds no teacher that was trained alone")
-    if settings["corpus"]["hash"] != corpus_hash:
+    teacher = restore(folder, TeacherAlone)
+    corpus = read_json(folder / "config.json")["settings"]["corpus"]
+    if corpus["hash"] != corpus_hash:
         raise ValueError(
-            f"train: teacher_run {folder} learnt from other clips ({settings['corpus']['name']}): "
+            f"train: teacher_run {folder} learnt from other clips ({corpus['name']}): "
             "what it was trained on may be in this test split"
         )
-    return folder
+    return teacher
 
 
 def _keep_for_later(
@@ -295,44 +280,37 @@ def _keep_map(folder: Path, classifier: Classifier, test: Clips, record: Epoch) 
     if len(classifier.method.models) < 2:
         return
     answers = classifier.answers(test)
-    pair = answers["teacher"].features, answers["student"].features
+    pair = answers["student"].features, answers["teacher"].features
     features = {name: one.features[_map_rows(test)] for name, one in answers.items()}
     twice = len(set(test.labels)) < len(test)
     cosine = same_class_cosine(*pair, test.labels) if twice else float("nan")
     features["same_class_cosine"] = torch.tensor(cosine)
-    with atomic(folder / "map" / f"epoch_{record.epoch:03d}.safetensors") as part:
-        save_file(features, part)
+    _save(folder / "map" / f"epoch_{record.epoch:03d}.safetensors", features)
 
 
-def _keep_networks(folder: Path, classifier: Classifier) -> None:
-    """All networks, and each extractor's network by itself, as a weights file."""
-    state = classifier.method.networks.state_dict()
-    tensors = {name: value.contiguous() for name, value in state.items()}
-    with atomic(folder / "networks.safetensors") as part:
-        save_file(tensors, part)
-    for name, encoder in _encoders(classifier.method).items():
-        weights = {key: value.contiguous() for key, value in encoder.network.state_dict().items()}
-        if weights:
-            with atomic(folder / "extractors" / f"{name}.safetensors") as part:
-                save_file(weights, part)
+def _save(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    with atomic(path) as part:
+        save_file({name: value.contiguous() for name, value in tensors.items()}, part)
 
 
 def _encoders(method: Models[Any]) -> dict[str, ClipEncoder]:
     """The encoder of each modality that a method has of its own."""
-    return {
-        name: encoder
-        for role in ("target", "auxiliary")
-        if role in method.networks
-        for name, encoder in cast(nn.ModuleDict, method.networks[role]).items()
-        if isinstance(encoder, ClipEncoder)
-    }
+    networks: Any = method.networks
+    roles = [networks[role] for role in ("target", "auxiliary") if role in networks]
+    return {name: encoder for encoders in roles for name, encoder in encoders.items()}
 
 
 def _tested(
     folder: Path, classifier: Classifier, corpus: ClipCorpus
 ) -> dict[str, dict[str, float]]:
-    """Keep the networks; recognise the test split, and retrieve training clips by it (Table 2)."""
-    _keep_networks(folder, classifier)
+    """Keep the networks; recognise the test split, and retrieve training clips by it (Table 2).
+
+    Each extractor's network is also kept by itself, as a weights file.
+    """
+    _save(folder / "networks.safetensors", classifier.method.networks.state_dict())
+    for name, encoder in _encoders(classifier.method).items():
+        if weights := encoder.network.state_dict():
+            _save(folder / "extractors" / f"{name}.safetensors", weights)
     test, train = classifier.answers(corpus.test), classifier.answers(corpus.train)
     scores = scores_of(test, corpus.test.labels)
     tensors = {"labels": torch.tensor(corpus.test.labels)}
@@ -348,9 +326,8 @@ def _tested(
         )
         scores |= {f"{model} R@{k}": value for k, value in found.recall.items()}
         tensors |= {
-            f"{model} features": answers.features.contiguous(),
+            f"{model} features": answers.features,
             f"{model} probabilities": answers.probabilities(len(corpus.test)),
         }
-    with atomic(folder / "test.safetensors") as part:
-        save_file(tensors, part)
+    _save(folder / "test.safetensors", tensors)
     return {"test": scores, "validation": classifier.scores(corpus.validation)}

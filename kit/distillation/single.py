@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -15,19 +16,9 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from kit.data.clips import ClipBatch
+from kit.distillation import networks as parts
 from kit.distillation.config import TrainingConfig
-from kit.distillation.networks import (
-    Answer,
-    Encoders,
-    Models,
-    extracted_auxiliary,
-    feature_dims,
-    full_modality_model,
-    modality_head,
-    student_features,
-    student_network,
-    teacher_features,
-)
+from kit.distillation.networks import Answer, Encoders, Models
 from kit.training import Turn, scale_learning_rates
 
 
@@ -35,15 +26,13 @@ from kit.training import Turn, scale_learning_rates
 class StudentAlone(TrainingConfig):
     """The student of Table 4 that learns from nobody."""
 
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """The target modalities alone."""
-        return ("target",)
+    reads = ("target",)
 
     def method(self, encoders: Encoders) -> SingleModel:
         """S and a classifier."""
-        networks = student_network(encoders.target, dim=self.dim)
-        return SingleModel(self, "student", networks, student_features, encoders.class_counts)
+        networks = parts.modality_network("target", encoders.target, dim=self.dim)
+        features = parts.modality_features
+        return SingleModel(self, "student", networks, features, encoders.class_counts)
 
 
 @dataclass(frozen=True)
@@ -52,34 +41,25 @@ class TeacherAlone(TrainingConfig):
 
     def method(self, encoders: Encoders) -> SingleModel:
         """M on all modalities and a classifier."""
-        networks = full_modality_model(encoders.target, encoders.auxiliary, dim=self.dim)
-
-        def features(networks: nn.ModuleDict, batch: ClipBatch) -> Tensor:
-            extracted = extracted_auxiliary(networks, batch)
-            return teacher_features(networks, student_features(networks, batch), extracted)
-
-        return SingleModel(self, "teacher", networks, features, encoders.class_counts)
+        networks = parts.full_modality_model(encoders.target, encoders.auxiliary, dim=self.dim)
+        return SingleModel(self, "teacher", networks, _teacher, encoders.class_counts)
 
 
 @dataclass(frozen=True)
 class AuxiliaryAlone(TrainingConfig):
     """A model of the auxiliary modalities, whose extractors are to be used frozen."""
 
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """The auxiliary modalities alone."""
-        return ("auxiliary",)
+    reads = ("auxiliary",)
 
     def method(self, encoders: Encoders) -> SingleModel:
         """A and a classifier."""
-        head = modality_head(feature_dims(encoders.auxiliary), dim=self.dim)
-        networks = nn.ModuleDict({"auxiliary": encoders.auxiliary, "auxiliary_head": head})
-
-        def features(networks: nn.ModuleDict, batch: ClipBatch) -> Tensor:
-            extracted: Tensor = networks["auxiliary_head"](extracted_auxiliary(networks, batch))
-            return extracted
-
+        networks = parts.modality_network("auxiliary", encoders.auxiliary, dim=self.dim)
+        features = partial(parts.modality_features, role="auxiliary")
         return SingleModel(self, "auxiliary", networks, features, encoders.class_counts)
+
+
+def _teacher(networks: nn.ModuleDict, batch: ClipBatch) -> Tensor:
+    return parts.full_modality_features(networks, batch)[-1]
 
 
 class OneFeature(NamedTuple):

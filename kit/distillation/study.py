@@ -1,9 +1,8 @@
 """Several configurations on one corpus: what a table of the paper needs."""
 
-from __future__ import annotations
-
 import re
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,8 @@ from typing import Any
 from kit.data.clips import ClipCorpus
 from kit.distillation.config import TrainingConfig
 from kit.distillation.inputs import ClipInput
-from kit.distillation.run import train
+from kit.distillation.run import Inputs, train
 from kit.distillation.single import AuxiliaryAlone, TeacherAlone
-from kit.training import Record
-
-Inputs = Mapping[str, ClipInput]
 
 
 def pretrain_auxiliary(
@@ -45,7 +41,7 @@ def pretrain_auxiliary(
             frozen[name] = settings
             continue
         folder = Path(out) / f"auxiliary_{_slug(name)}"
-        _exhaust(train(corpus, alone, folder, target={}, auxiliary={name: settings}, **how))
+        deque(train(corpus, alone, folder, target={}, auxiliary={name: settings}, **how), 0)
         weights = str(folder / "extractors" / f"{name}.safetensors")
         frozen[name] = replace(settings, weights=weights, frozen=True)
     return frozen
@@ -98,15 +94,10 @@ def train_configurations(
         inputs: dict[str, Any] = {r: i if r in config.reads else {} for r, i in given.items()}
         if "frozen_teacher" in config.reads:
             inputs["teacher_run"] = folders[teachers[0]]
-        _exhaust(train(corpus, config, folders[name], **inputs, **how))
+        deque(train(corpus, config, folders[name], **inputs, **how), 0)
     return folders
 
 
 def _slug(name: str) -> str:
     """A name as a folder's: letters and figures."""
     return re.sub(r"\W+", "_", name).strip("_")
-
-
-def _exhaust(records: Iterator[Record]) -> None:
-    for _ in records:
-        pass

@@ -82,16 +82,16 @@ def evaluate_knn(
 
 
 def same_class_cosine(
-    teacher_features: Features, student_features: Features, labels: Labels
+    student_features: Features, teacher_features: Features, labels: Labels
 ) -> float:
-    """Mean cosine of teacher row v and student row u over ordered pairs v != u of one class.
+    """Mean cosine of student row u and teacher row v over ordered pairs v != u of one class.
 
     In float64 from the sums of each class's unit rows, with no matrix of pairs: the sum over v != u
     is <sum of m, sum of s> less the sum of <m_v, s_v>.
 
     Args:
-        teacher_features: (rows, dim), numpy or torch, any real dtype; rows of any length but 0.
-        student_features: (rows, dim) of the same samples.
+        student_features: (rows, dim), numpy or torch, any real dtype; rows of any length but 0.
+        teacher_features: (rows, dim) of the same samples.
         labels: (rows,) integers, the classes; one that occurs once has no pair.
 
     Returns:
@@ -103,18 +103,18 @@ def same_class_cosine(
 
     Of the two ordered pairs, (v, u) = (0, 1) has cosine 3/5 and (1, 0) has 0; row 2 has none:
 
-    >>> teacher, student = np.array([[2, 0], [0, 1], [1, 1]]), np.array([[5, 0], [3, 4], [1, 1]])
-    >>> round(same_class_cosine(teacher, student, [0, 0, 1]), 12)
+    >>> student, teacher = np.array([[5, 0], [3, 4], [1, 1]]), np.array([[2, 0], [0, 1], [1, 1]])
+    >>> round(same_class_cosine(student, teacher, [0, 0, 1]), 12)
     0.3
 
     """
     name = "same_class_cosine"
-    teacher = _unit_rows(name, "teacher_features", teacher_features)
     student = _unit_rows(name, "student_features", student_features)
+    teacher = _unit_rows(name, "teacher_features", teacher_features)
     if teacher.shape != student.shape:
-        shapes = f"teacher_features {teacher.shape} and student_features {student.shape}"
+        shapes = f"student_features {student.shape} and teacher_features {teacher.shape}"
         raise ValueError(f"{name}: {shapes} must have the same shape")
-    classes = arrays.integer_labels(name, "labels", labels, len(teacher))
+    classes = arrays.integer_labels(name, "labels", labels, len(student))
     order = np.argsort(classes, kind="stable")
     _, starts, sizes = np.unique(classes[order], return_index=True, return_counts=True)
     pairs = int(np.sum(sizes * (sizes - 1)))

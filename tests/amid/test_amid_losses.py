@@ -31,8 +31,8 @@ SEVERAL_CLASSES = [labels for name, labels in PATTERNS.items() if name != "equal
 
 
 class Sample(NamedTuple):
+    other: Tensor  # (batch, dim), the student's or the auxiliary features
     teacher: Tensor  # (batch, dim)
-    other: Tensor  # (batch, dim)
     student_answers: Tensor  # (batch, CLASSES)
     teacher_answers: Tensor  # (batch, CLASSES)
     student_real: Tensor  # (batch,), a discriminator's logits
@@ -56,7 +56,7 @@ Case = Callable[[ModuleType, Sample], Any]
 
 
 def on_pairs(name: str, **options: Any) -> Case:
-    return lambda library, s: getattr(library, name)(s.teacher, s.other, s.labels, **options)
+    return lambda library, s: getattr(library, name)(s.other, s.teacher, s.labels, **options)
 
 
 # `library` is kit.amid.losses or the oracles: they share names and arguments
@@ -74,7 +74,7 @@ CASES: dict[str, Case] = PAIR_CASES | {
         s.student_real, weight=0.4, divisor=4.17
     ),
     "discriminator": lambda library, s: library.discriminator_loss(
-        s.teacher_real, s.student_real, weight=0.6, divisor=4.17
+        s.student_real, s.teacher_real, weight=0.6, divisor=4.17
     ),
     "shared_classification": lambda library, s: library.shared_classification_loss(
         s.student_answers, s.teacher_answers, s.labels
@@ -98,7 +98,7 @@ def close(result: Any, expected: Any, tolerance: float = 1e-9) -> None:
 def estimate(batch: Sample, temperature: float = 0.5) -> tuple[float, float, bool]:
     """Return the estimate as plain numbers, whatever kit makes them of."""
     found = losses.mutual_information_estimate(
-        batch.teacher, batch.other, batch.labels, temperature=temperature
+        batch.other, batch.teacher, batch.labels, temperature=temperature
     )
     assert isinstance(found, losses.MutualInformationEstimate)
     assert found._fields == ("nats", "ceiling", "vacuous")
@@ -122,9 +122,9 @@ def test_loss_equals_its_loop(case: str, pattern: str, size: int) -> None:
 @batches
 @pytest.mark.parametrize("temperature", [1e-3, 0.03, 0.5, 4.0])
 def test_pair_log_probabilities_equal_their_loop(size: int, temperature: float) -> None:
-    teacher, other = sample(PATTERNS["mixed"][:size])[:2]
-    result = losses.pair_log_probabilities(teacher, other, temperature=temperature)
-    loop = oracles.pair_log_probabilities(teacher, other, temperature=temperature)
+    pair = sample(PATTERNS["mixed"][:size])[:2]
+    result = losses.pair_log_probabilities(*pair, temperature=temperature)
+    loop = oracles.pair_log_probabilities(*pair, temperature=temperature)
     assert result.shape == (size, size)
     close(result, loop)
     close(result.exp().sum(1), torch.ones(size))
@@ -136,7 +136,7 @@ def test_estimate_equals_its_loop(labels: list[int], temperature: float) -> None
     batch = sample(labels)
     nats, ceiling, vacuous = estimate(batch, temperature)
     loop = oracles.mutual_information_estimate(
-        batch.teacher, batch.other, batch.labels, temperature=temperature
+        batch.other, batch.teacher, batch.labels, temperature=temperature
     )
     assert (nats, ceiling) == pytest.approx(loop[:2], rel=1e-9, abs=1e-9)
     assert vacuous == loop[2]
@@ -156,11 +156,11 @@ LOG3 = math.log(3)
 TEACHER = torch.tensor([[1, 0], [0, 1], [1, 1], [-1, 0]], dtype=torch.float64)
 STUDENT = torch.tensor([[1, 0], [1, 1], [0, 2], [0, -1]], dtype=torch.float64)
 TWO_BY_TWO = torch.tensor([0, 1, 0, 1])
-HAND = (TEACHER, STUDENT, TWO_BY_TWO)
+HAND = (STUDENT, TEACHER, TWO_BY_TWO)
 
 
 def test_pairs_by_hand() -> None:
-    log_h = losses.pair_log_probabilities(TEACHER, STUDENT, temperature=0.5)
+    log_h = losses.pair_log_probabilities(STUDENT, TEACHER, temperature=0.5)
     close(log_h[0].exp(), [0.5472439921, 0.3046331666, 0.0740614207, 0.0740614207])
     cosine = torch.tensor([1, math.sqrt(0.5), 0, 0], dtype=torch.float64)
     close(log_h[0], torch.log_softmax(cosine / 0.5, dim=0))
@@ -169,7 +169,7 @@ def test_pairs_by_hand() -> None:
 def test_mutual_information_by_hand() -> None:
     one_way = losses.mutual_information_loss(*HAND, temperature=0.5)
     close(one_way, 4.339789530671186)
-    back = losses.mutual_information_loss(STUDENT, TEACHER, TWO_BY_TWO, temperature=0.5)
+    back = losses.mutual_information_loss(TEACHER, STUDENT, TWO_BY_TWO, temperature=0.5)
     both = losses.mutual_information_loss(*HAND, temperature=0.5, symmetric=True)
     close(both, 8.653373630835604)
     close(both, one_way + back)
@@ -182,17 +182,17 @@ def test_the_teacher_is_the_anchor() -> None:
     for loss in (losses.mutual_information_loss, losses.contrastive_nce_loss):
         there, back = (
             loss(*pair, MIXED.labels, temperature=0.5)
-            for pair in (MIXED[:2], (MIXED.other, MIXED.teacher))
+            for pair in (MIXED[:2], (MIXED.teacher, MIXED.other))
         )
         assert not there.isclose(back, rtol=1e-4)
 
 
 def test_estimate_by_hand() -> None:
     nats, ceiling, vacuous = estimate(
-        MIXED._replace(teacher=TEACHER, other=STUDENT, labels=HAND[2])
+        MIXED._replace(other=STUDENT, teacher=TEACHER, labels=HAND[2])
     )
     # N = k = 2: log(2/2) + mean log h of a class; the ceiling log(2/4)
-    log_h = oracles.pair_log_probabilities(TEACHER, STUDENT, temperature=0.5)
+    log_h = oracles.pair_log_probabilities(STUDENT, TEACHER, temperature=0.5)
     mates = [(0, 0), (0, 2), (1, 1), (1, 3), (2, 0), (2, 2), (3, 1), (3, 3)]
     assert nats == pytest.approx(sum(log_h[pair] for pair in mates) / 8, rel=1e-9)
     assert ceiling == pytest.approx(-LN2, rel=1e-9)
@@ -227,7 +227,7 @@ def test_an_estimate_reaches_its_ceiling() -> None:
 def test_an_estimate_leads_no_gradient() -> None:
     batch = with_gradient(MIXED)
     found = losses.mutual_information_estimate(
-        batch.teacher, batch.other, batch.labels, temperature=0.5
+        batch.other, batch.teacher, batch.labels, temperature=0.5
     )
     assert not any(getattr(number, "requires_grad", False) for number in found)
 
@@ -254,8 +254,8 @@ def test_discriminators_by_hand() -> None:
         0.6128442821296937,
     )
     close(
-        losses.discriminator_loss(teacher[0], student[0], **first)
-        + losses.discriminator_loss(teacher[1], student[1], **second),
+        losses.discriminator_loss(student[0], teacher[0], **first)
+        + losses.discriminator_loss(student[1], teacher[1], **second),
         1.4431272914370594,
     )
 
@@ -278,9 +278,9 @@ def test_gradient_is_the_slope(case: str, pattern: str) -> None:
 
 
 def test_gradient_of_the_pairs_is_the_slope() -> None:
-    teacher, other = with_gradient(sample([0] * 4, dim=3))[:2]
+    pair = with_gradient(sample([0] * 4, dim=3))[:2]
     assert torch.autograd.gradcheck(
-        lambda *pair: losses.pair_log_probabilities(*pair, temperature=0.5), (teacher, other)
+        lambda *given: losses.pair_log_probabilities(*given, temperature=0.5), pair
     )
 
 
@@ -298,7 +298,7 @@ def slopes_by_cosine(cosine: Tensor, labels: Tensor, temperature: float) -> Tens
     rest = (1 - cosine.square().sum(0)).sqrt()
     other = torch.cat((cosine, rest[None])).T
     teacher = torch.eye(*other.shape, dtype=other.dtype)
-    loss = losses.mutual_information_loss(teacher, other, labels, temperature=temperature)
+    loss = losses.mutual_information_loss(other, teacher, labels, temperature=temperature)
     (slope,) = torch.autograd.grad(loss, cosine)
     return slope * temperature
 
@@ -436,7 +436,7 @@ def test_estimate_in_float32_stays_finite_and_right(temperature: float, edge: st
     for labels in ([4, 2], *SEVERAL_CLASSES):
         batch = EDGES[edge](sample(labels, dtype=torch.float32))
         loop = oracles.mutual_information_estimate(
-            batch.teacher, batch.other, batch.labels, temperature=temperature
+            batch.other, batch.teacher, batch.labels, temperature=temperature
         )
         found = estimate(batch, temperature)
         assert found[:2] == pytest.approx(loop[:2], rel=1e-4, abs=2e-3)
@@ -447,8 +447,8 @@ def test_a_sure_and_wrong_pair_costs_its_logits() -> None:
     features = torch.eye(3)
     for dtype, tolerance in ((torch.float32, 1e-6), (torch.float64, 1e-9)):
         loss = losses.mutual_information_loss(
-            features.to(dtype),
             features.roll(1, 0).to(dtype),
+            features.to(dtype),
             torch.tensor([0, 1, 2]),
             temperature=1e-3,
         )
@@ -493,7 +493,7 @@ def test_equal_similarities(labels: list[int], temperature: float) -> None:
     mates = [labels.count(label) for label in labels]
     not_h = math.log(1 - 1 / size) if size > 1 else 0.0
     expected = sum(k * math.log(size) - (size - k) * not_h for k in mates) / size
-    given = (batch.teacher, batch.other, batch.labels)
+    given = (batch.other, batch.teacher, batch.labels)
     close(losses.mutual_information_loss(*given, temperature=temperature), expected)
     strangers = sum(k < size for k in mates) / size
     nce = losses.contrastive_nce_loss(*given, temperature=temperature)
@@ -574,7 +574,7 @@ def test_who_wins_and_by_how_much() -> None:
     options = {"weight": 0.5, "divisor": 2.0}
     close(losses.adversarial_loss(real, **options), 0.0)
     close(losses.adversarial_loss(-real, **options), 17.5)
-    close(losses.discriminator_loss(real, -real, **options), 0.0)
+    close(losses.discriminator_loss(-real, real, **options), 0.0)
     close(losses.discriminator_loss(-real, -real, **options), 17.5)
     close(losses.discriminator_loss(real, real, **options), 17.5)
     # no weight, as without D2: a zero, not an absence
@@ -700,16 +700,17 @@ def on_features(loss: Callable[..., Any], *pair: Tensor, temperature: float = 0.
 @pytest.mark.parametrize("shape", [(4, 2), (3, 3), (4,), (4, 3, 1), (0, 3)])
 def test_features_that_disagree(loss: Callable[..., Any], shape: tuple[int, ...]) -> None:
     bad = torch.ones(shape)
-    with pytest.raises(ValueError, match=says(loss.__name__, "other", str(shape))):
+    with pytest.raises(ValueError, match=says(loss.__name__, "teacher_features", str(shape))):
         on_features(loss, FEATURES, bad)
-    with pytest.raises(ValueError, match=says(loss.__name__, "teacher", str(shape))):
+    first = rf"^{loss.__name__}: features .*{re.escape(str(shape))}"
+    with pytest.raises(ValueError, match=first):
         on_features(loss, bad, FEATURES)
 
 
 @pair_functions
 @pytest.mark.parametrize("bad", [torch.ones(0, 3), torch.ones(4), torch.ones(4, 3).long()])
 def test_features_that_are_none(loss: Callable[..., Any], bad: Tensor) -> None:
-    with pytest.raises(ValueError, match=says(loss.__name__, "teacher")):
+    with pytest.raises(ValueError, match=says(loss.__name__, "features")):
         on_features(loss, bad, bad)
 
 
@@ -764,9 +765,9 @@ def test_real_or_not_that_is_no_row_of_logits(bad: Tensor) -> None:
     with pytest.raises(ValueError, match=says("adversarial_loss", "student_logits")):
         losses.adversarial_loss(bad, **options)
     with pytest.raises(ValueError, match=says("discriminator_loss", "student_logits")):
-        losses.discriminator_loss(LOGITS, bad, **options)
-    with pytest.raises(ValueError, match=says("discriminator_loss", "teacher_logits")):
         losses.discriminator_loss(bad, LOGITS, **options)
+    with pytest.raises(ValueError, match=says("discriminator_loss", "teacher_logits")):
+        losses.discriminator_loss(LOGITS, bad, **options)
 
 
 @pytest.mark.parametrize("rows", [0, 1, 3])

@@ -12,12 +12,11 @@ from torch import nn
 from kit.amid.discriminators import class_discriminator, sample_discriminator
 from kit.data.clips import ClipBatch
 from kit.distillation.networks import (
-    extracted_auxiliary,
+    full_modality_features,
     full_modality_model,
+    modality_features,
     modality_head,
-    student_features,
-    student_network,
-    teacher_features,
+    modality_network,
     teacher_network,
 )
 
@@ -89,10 +88,10 @@ def test_the_student_is_its_targets_side_by_side_and_a_head_if_they_need_one() -
         extracted = [
             encoder_(given.modalities[name]) for name, encoder_ in networks["target"].items()
         ]
-        features = student_features(networks, given)
+        features = modality_features(networks, given)
         assert features.shape == (5, 8)
         torch.testing.assert_close(features, networks["target_head"](torch.cat(extracted, 1)))
-    assert student_network(networks["target"], dim=8).keys() == {"target", "target_head"}
+    assert modality_network("target", networks["target"], dim=8).keys() == {"target", "target_head"}
 
 
 def test_the_teacher_reads_the_students_features_and_the_auxiliary_ones_in_this_order() -> None:
@@ -103,10 +102,9 @@ def test_the_teacher_reads_the_students_features_and_the_auxiliary_ones_in_this_
     heard, felt = (
         networks["auxiliary"][name](given.modalities[name]) for name in ("heard", "felt")
     )
-    extracted = extracted_auxiliary(networks, given)
+    features, extracted, found = full_modality_features(networks, given)
     torch.testing.assert_close(extracted, torch.cat([heard, felt], 1))
-    features = student_features(networks, given)
-    found = teacher_features(networks, features, extracted)
+    torch.testing.assert_close(features, modality_features(networks, given))
     torch.testing.assert_close(found, networks["teacher"](torch.cat([features, heard, felt], 1)))
     (gradient,) = torch.autograd.grad(found.sum(), features)
     assert gradient.abs().sum() > 0  # with its graph: the teacher's terms train the student
@@ -120,12 +118,8 @@ def test_features_of_a_width_that_happens_to_fit_need_no_head_only_if_alone() ->
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: modality_head([], dim=8), r"^modality_head: expected at least one modality, got"),
-        (lambda: teacher_network(8, [], dim=8), r"teacher_network: expected at least one auxil"),
-        (lambda: teacher_network(8, [0], dim=8), r"teacher_network: .* at least 1, got \[8, 8, 0"),
-        (lambda: modality_head([8], dim=0), r"modality_head: .* at least 1, got \[0, 8\]"),
-        (lambda: sample_discriminator(7), r"sample_discriminator: dim must be at least 8, got 7"),
-        (lambda: class_discriminator(3), r"class_discriminator: dim must be at least 4, got 3"),
+        (lambda: sample_discriminator(7), r"^sample_discriminator: dim .* at least 8, got 7$"),
+        (lambda: class_discriminator(3), r"^class_discriminator: dim .* at least 4, got 3$"),
     ],
 )
 def test_errors_are_named(build: Callable[[], nn.Module], message: str) -> None:

@@ -17,12 +17,12 @@ ONE = torch.eye(4)
 
 
 def at_cosines(own: float, other: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Teacher and student of one class whose cosines are these, in float64."""
+    """Student and teacher of one class whose cosines are these, in float64."""
     rest = math.sqrt(1 - own**2 - other**2)
     student = [[own, other, rest, 0.0], [other, own, 0.0, rest]]
     return (
-        torch.eye(4)[:2].double(),
         torch.tensor(student, dtype=torch.float64),
+        torch.eye(4)[:2].double(),
         torch.zeros(2).long(),
     )
 
@@ -49,7 +49,7 @@ def test_averages_are_over_all_pairs_of_the_epoch() -> None:
     weights, own, other = AdversaryWeights(), [], []
     for labels in ([0, 1, 0, 0], [1, 2], [5, 5, 5]):
         teacher, student = torch.randn(2, len(labels), 3, generator=generator, dtype=torch.float64)
-        weights.watch(teacher, student, torch.tensor(labels))
+        weights.watch(student, teacher, torch.tensor(labels))
         for v, first in enumerate(labels):
             for u, second in enumerate(labels):
                 cosine = float(teacher[v] @ student[u] / teacher[v].norm() / student[u].norm())
@@ -102,14 +102,14 @@ def test_all_of_it_is_in_the_state_dict_also_within_an_epoch() -> None:
 def test_no_gradient_comes_of_watching() -> None:
     teacher = ONE.clone().requires_grad_()
     weights = AdversaryWeights()
-    weights.watch(teacher, ONE, torch.zeros(4).long())
+    weights.watch(ONE, teacher, torch.zeros(4).long())
     assert not weights.cosine_sums.requires_grad
 
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ((ONE, ONE[:3], torch.arange(4)), r"watch: teacher \(4, 4\) and student \(3, 4\)"),
+        ((ONE, ONE[:3], torch.arange(4)), r"watch: student \(4, 4\) and teacher \(3, 4\)"),
         ((ONE, ONE, torch.arange(3)), r"watch: labels must be of shape \(4,\)"),
         ((ONE, ONE, torch.zeros(4)), r"watch: labels must be whole numbers"),
     ],
@@ -153,10 +153,14 @@ def test_expected_classmates_of_the_papers_datasets() -> None:
 @pytest.mark.parametrize(
     ("class_counts", "batch_size", "message"),
     [
-        ([], 4, r"^expected_classmates: expected class_counts .* not all 0, got \[\]$"),
+        ([], 4, r"^expected_classmates: class_counts .* not all 0, got \[\]$"),
         ([0, 0], 4, r"not all 0, got \[0, 0\]$"),
-        ([3, -1], 4, r"expected class_counts of at least 0 and not all 0, got \[3, -1\]$"),
-        ([3, 1], 1, r"^expected_classmates: batch_size must be at least 2, got 1$"),
+        ([3, -1], 4, r"class_counts must be at least 0 and not all 0, got \[3, -1\]$"),
+        (
+            [3, 1],
+            1,
+            r"^expected_classmates: batch_size must be a whole number of at least 2, got 1$",
+        ),
     ],
 )
 def test_counts_that_say_nothing_are_refused(

@@ -197,7 +197,7 @@ def test_the_result_can_be_had_again_from_the_folder(folder: Path, corpus: ClipC
         )
         assert {k: result["test"][f"{model} R@{k}"] for k in (1, 5)} == found.recall
     cosine = same_class_cosine(
-        test["teacher"].features, test["student"].features, corpus.test.labels
+        test["student"].features, test["teacher"].features, corpus.test.labels
     )
     assert result["test"]["same-class cosine"] == pytest.approx(cosine)
 
@@ -224,7 +224,7 @@ def test_map_holds_test_clips_after_each_epoch(folder: Path, corpus: ClipCorpus)
     assert not torch.allclose(kept.student[0], kept.student[1])
     expected = [
         same_class_cosine(*pair, corpus.test.labels)
-        for pair in zip(kept.teacher, kept.student, strict=True)
+        for pair in zip(kept.student, kept.teacher, strict=True)
     ]
     assert kept.same_class_cosine.tolist() == pytest.approx(expected)
 
@@ -271,9 +271,9 @@ def test_a_test_split_without_two_clips_of_a_class_has_no_cosine(
         (
             "heard",
             np.zeros((8, 1), np.float32),
-            r"identity was built for clips of \(6\), got \(1\)",
+            r"identity was built for clips of \(6,\), got \(1,\)",
         ),
-        ("told", np.zeros((8, 2, 5), np.float32), r"of \(steps, 6\), got \(2, 5\)$"),
+        ("told", np.zeros((8, 2, 5), np.float32), r"of \('steps', 6\), got \(2, 5\)$"),
     ],
 )
 def test_clips_unlike_those_that_were_learnt_are_refused(
@@ -289,9 +289,7 @@ def test_arrays_of_which_no_class_is_known_are_named(folder: Path, corpus: ClipC
     classifier = kit.runs.load(folder)
     seen = corpus.test.modality("seen")
     assert classifier.predict({"seen": seen}) == classifier.predict(corpus.test)
-    with pytest.raises(
-        ValueError, match=r"^predict: expected Clips, or arrays by modality, got nd"
-    ):
+    with pytest.raises(ValueError, match=r"^predict: expected Clips or arrays, got nd"):
         classifier.predict(seen)
     with pytest.raises(ValueError, match=r"^Clips: "):
         classifier.predict({})
@@ -324,9 +322,7 @@ def test_the_student_recognises_with_the_target_modality_alone(
     torch.testing.assert_close(found.logits, classifier.answers(test)["student"].logits)
     with pytest.raises(ValueError, match=r"split 'new' has no modality 'heard', only seen$"):
         classifier.answers(alone)
-    with pytest.raises(
-        ValueError, match=r"^answers: expected models among student, teacher, got n"
-    ):
+    with pytest.raises(ValueError, match=r"^answers: model must be 'student' or 'teacher', got 'n"):
         classifier.answers(alone, ["nobody"])
 
 
@@ -832,23 +828,27 @@ def test_a_processor_without_bfloat16_is_told_so_before_there_is_a_folder(
 @pytest.mark.parametrize(
     ("config", "given", "message"),
     [
-        ({}, {"target": {}}, r"^train: AMIDConfig needs at least one target modality, got none$"),
-        ({}, {"auxiliary": {}}, r"needs at least one auxiliary modality, got none$"),
+        ({}, {"target": {}}, r"^train: AMIDConfig needs target and auxiliary, got auxiliary$"),
+        ({}, {"auxiliary": {}}, r"^train: AMIDConfig needs target and auxiliary, got target$"),
         (
             {},
             {"auxiliary": {**SEEN, **HEARD}},
             r"^train: target and auxiliary share seen$",
         ),
-        ({}, {"teacher_run": "x"}, r"^train: AMIDConfig takes no teacher_run$"),
+        (
+            {},
+            {"teacher_run": "x"},
+            r"needs target and auxiliary, got target and auxiliary and frozen_teacher$",
+        ),
         (
             {"teacher": "frozen", "auxiliary_information_weight": 0.0},
             {"auxiliary": {}},
-            r"^train: AMIDConfig needs a teacher_run$",
+            r"^train: AMIDConfig needs target and frozen_teacher, got target$",
         ),
         (
             {"teacher": "frozen", "auxiliary_information_weight": 0.0},
             {"teacher_run": "x"},
-            r"^train: AMIDConfig needs no auxiliary modality, got heard, told$",
+            r"needs target and frozen_teacher, got target and auxiliary and frozen_teacher$",
         ),
         (
             {"teacher": "frozen", "auxiliary_information_weight": 0.0},
@@ -889,9 +889,9 @@ def test_what_does_not_fit_is_refused_before_there_is_a_folder(
 @pytest.mark.parametrize(
     ("model", "given", "message"),
     [
-        ("student", {}, r"^train: StudentAlone needs no auxiliary modality, got heard, told$"),
-        ("student", {"target": {}}, r"^train: StudentAlone needs at least one target modality"),
-        ("auxiliary", {}, r"^train: AuxiliaryAlone needs no target modality, got seen$"),
+        ("student", {}, r"^train: StudentAlone needs target, got target and auxiliary$"),
+        ("student", {"target": {}}, r"^train: StudentAlone needs target, got auxiliary$"),
+        ("auxiliary", {}, r"^train: AuxiliaryAlone needs auxiliary, got target and auxiliary$"),
     ],
 )
 def test_a_model_alone_takes_what_it_reads(
@@ -907,9 +907,7 @@ def test_teachers_that_do_not_fit_are_refused(
 ) -> None:
     config = ablations(TINY)["with fixed teacher"]
     how: dict[str, Any] = {"target": SEEN, "auxiliary": {}}
-    with pytest.raises(
-        ValueError, match=r"^train: teacher_run .* holds no teacher that was trained"
-    ):
+    with pytest.raises(ValueError, match=r"^restore: .* trained by .*AMIDConfig, not by .*Alone$"):
         next(train(corpus, config, tmp_path / "run", **how, teacher_run=folder))
     other = stratified_split(clips(), CLASSES, name="places", seed=1)
     message = (
@@ -927,7 +925,7 @@ def test_student_and_frozen_teacher_cut_a_video_in_one_way(tmp_path: Path) -> No
     teacher = exhausted(corpus, TeacherAlone.like(one), tmp_path / "teacher", **FILMED)
     config = ablations(one)["with fixed teacher"]
     longer = {"seen": ClipInput("small_video", crop=replace(CROP, frames=3))}
-    message = r"^train: student and frozen teacher must crop 'seen' alike, got VideoCrop\(frames=3"
+    message = r"^train: student and teacher must crop 'seen' alike, got VideoCrop\(frames=3"
     for target in (longer, {"seen": ClipInput("small_video")}):
         with pytest.raises(
             ValueError, match=message if target is longer else "alike, got None and"

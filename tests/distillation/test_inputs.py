@@ -90,14 +90,17 @@ def weights(name: str, folder: Path) -> str:
         ),
         (
             {"encoder": "small_audio", "frozen": True},
-            r"^ClipInput: a frozen small_audio needs weights; from scratch it knows nothing$",
+            r"^ClipInput: a frozen small_audio needs weights, got none$",
         ),
         (
             {"encoder": "small_audio", "crop": VideoCrop()},
             r"^ClipInput: crop and shift are for videos, small_audio takes none$",
         ),
         ({"encoder": "lstm", "shift": 2}, r"crop and shift are for videos, lstm takes none$"),
-        ({"encoder": "small_video", "shift": -1}, r"shift must be at least 0 pixels, got -1$"),
+        (
+            {"encoder": "small_video", "shift": -1},
+            r"shift must be a whole number of at least 0, got -1$",
+        ),
     ],
 )
 def test_inputs_that_cannot_be_are_refused(wrong: dict[str, Any], message: str) -> None:
@@ -174,34 +177,34 @@ def test_every_encoder_is_trained_in_all_its_parameters(name: str) -> None:
             "small_video",
             (32, 32, 3),
             False,
-            r"^ClipEncoder: small_video takes clips of \(frames, height, width, channels\), all of "
-            r"one size, got \(32, 32, 3\), all of one size$",
+            r"^ClipEncoder: small_video takes clips of \(frames, height, width, channels\), "
+            r"got \(32, 32, 3\)$",
         ),
         (
             "r2plus1d_18",
             (32, 32, 3),
             True,
-            r"all of one size, got \(steps, 32, 32, 3\), ragged$",
+            r", got ragged \(32, 32, 3\)$",
         ),
         (
             "lstm",
             (7,),
             False,
-            r"^ClipEncoder: lstm takes clips of \(steps, values\), ragged or not, got \(7\), all",
+            r"^ClipEncoder: lstm takes clips of \(steps, values\), got \(7,\)$",
         ),
-        ("lstm", (5, 7), True, r"ragged or not, got \(steps, 5, 7\), ragged$"),
+        ("lstm", (5, 7), True, r"\(steps, values\), got ragged \(5, 7\)$"),
         (
             "identity",
             (),
             False,
-            r"identity takes clips of \(values\), .* got \(\), all of one size$",
+            r"identity takes clips of \(values\), got \(\)$",
         ),
-        ("identity", (2,), True, r"got \(steps, 2\), ragged$"),
+        ("identity", (2,), True, r"got ragged \(2,\)$"),
         (
             "small_audio",
             (8000,),
             False,
-            r"takes clips of \(frames, mels\), .* got \(8000\), all of",
+            r"takes clips of \(frames, mels\), got \(8000,\)$",
         ),
     ],
 )
@@ -285,9 +288,7 @@ def test_kinetics_are_three_colours_in_bytes() -> None:
     grey = one(torch.full((1, *SHAPES["small_video"]), 255 * 0.43216))[0, 0, 0, 0]
     published = torch.tensor([[0.43216, 0.394666, 0.37645], [0.22803, 0.22145, 0.216989]])
     torch.testing.assert_close(grey, (0.43216 - published[0]) / published[1], atol=1e-6, rtol=1e-5)
-    with pytest.raises(
-        ValueError, match=r"^ClipEncoder: scaling 'kinetics' is for three colours, g"
-    ):
+    with pytest.raises(ValueError, match=r"^ClipEncoder: kinetics scaling needs 3 colours, g"):
         ClipEncoder(ClipInput("small_video", scaling="kinetics"), (4, 8, 8, 1), ragged=False, dim=6)
 
 
@@ -349,8 +350,7 @@ def test_published_weights_are_used_as_published(tmp_path: Path) -> None:
     save_file(state, ours)
     with pytest.raises(
         ValueError,
-        match=r"^ClipEncoder: .*Cnn14_emb512\.pth holds PANNs' published weights; frozen, they are "
-        r"for encoder 'panns_cnn14', which has their ReLUs$",
+        match=r"^ClipEncoder: .*Cnn14_emb512\.pth: frozen PANNs weights need 'panns_cnn14'$",
     ):
         encoder("cnn14", weights=published, frozen=True)
     assert encoder("cnn14", weights=ours, frozen=True).loaded.unexpected == ()
@@ -364,9 +364,9 @@ def test_published_weights_are_used_as_published(tmp_path: Path) -> None:
     ("name", "given", "message"),
     [
         ("small_video", (2, 4, 16, 16, 1), r"of \(4, 16, 16, 3\), got \(4, 16, 16, 1\)$"),
-        ("identity", (2, 1), r"of \(7\), got \(1\)$"),
-        ("lstm", (2, 5, 1), r"of \(steps, 7\), got \(5, 1\)$"),
-        ("lstm", (2, 7), r"of \(steps, 7\), got \(7\)$"),
+        ("identity", (2, 1), r"of \(7,\), got \(1,\)$"),
+        ("lstm", (2, 5, 1), r"of \('steps', 7\), got \(5, 1\)$"),
+        ("lstm", (2, 7), r"of \('steps', 7\), got \(7,\)$"),
     ],
 )
 def test_clips_unlike_those_it_was_built_for_are_refused(
@@ -383,7 +383,7 @@ def test_sequences_of_one_length_need_no_lengths() -> None:
     values = torch.randn(3, 5, 7)
     torch.testing.assert_close(one(values), one(values, torch.tensor([5, 5, 5])), rtol=0, atol=0)
     assert one(values[:, :2]).shape == (3, 6)  # others may be of another length
-    with pytest.raises(ValueError, match=r"identity was built for .* got \(7\), ragged$"):
+    with pytest.raises(ValueError, match=r"identity was built for .* got ragged \(7,\)$"):
         encoder()(torch.zeros(2, 7), torch.ones(2, dtype=torch.long))
 
 
@@ -527,9 +527,7 @@ def test_a_modality_that_is_not_there_is_named() -> None:
         ValueError, match=r"^modality 'felt': the clips have only seen, heard, told"
     ):
         clip_encoders({"felt": ClipInput("identity")}, KINDS, dim=6)
-    message = (
-        r"^encode: expected the modalities told, heard, known, got a batch without told, known$"
-    )
+    message = r"^encode: expected the modalities told, known, got "
     with pytest.raises(ValueError, match=message):
         encode(clip_encoders(ASKED, KINDS, dim=6), batch("told", "known"))
 

@@ -11,18 +11,18 @@ from kit.lessons import exercises
 from kit.metrics import same_class_cosine
 
 
-def pairs(teacher: Tensor, student: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def pairs(student: Tensor, teacher: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     cosine = normalize(teacher) @ normalize(student).T
     return cosine, (labels[:, None] == labels[None, :]).fill_diagonal_(False)
 
 
-def right(teacher: Tensor, student: Tensor, labels: Tensor) -> Tensor:
-    cosine, same = pairs(teacher, student, labels)
+def right(student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
+    cosine, same = pairs(student, teacher, labels)
     return cosine[same].mean()
 
 
-def from_sums(teacher: Tensor, student: Tensor, labels: Tensor) -> Tensor:
-    teacher, student = normalize(teacher), normalize(student)
+def from_sums(student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
+    student, teacher = normalize(student), normalize(teacher)
     classes = labels.unique()
     total = (
         sum(teacher[labels == one].sum(0) @ student[labels == one].sum(0) for one in classes)
@@ -32,43 +32,43 @@ def from_sums(teacher: Tensor, student: Tensor, labels: Tensor) -> Tensor:
     return total / (counts * (counts - 1)).sum()
 
 
-def from_the_kit(teacher: Tensor, student: Tensor, labels: Tensor) -> Tensor:
-    return torch.tensor(same_class_cosine(teacher, student, labels))
+def from_the_kit(student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
+    return torch.tensor(same_class_cosine(student, teacher, labels))
 
 
-def with_itself(teacher: Tensor, student: Tensor, labels: Tensor) -> Tensor:
-    cosine, same = pairs(teacher, student, labels)
+def with_itself(student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
+    cosine, same = pairs(student, teacher, labels)
     return cosine[same.fill_diagonal_(True)].mean()
 
 
-def only_itself(teacher: Tensor, student: Tensor, labels: Tensor) -> Tensor:
-    return pairs(teacher, student, labels)[0].diagonal().mean()
+def only_itself(student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
+    return pairs(student, teacher, labels)[0].diagonal().mean()
 
 
-def inner_product(teacher: Tensor, student: Tensor, labels: Tensor) -> Tensor:
-    return (teacher @ student.T)[pairs(teacher, student, labels)[1]].mean()
+def inner_product(student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
+    return (teacher @ student.T)[pairs(student, teacher, labels)[1]].mean()
 
 
-def teacher_alone_normalised(teacher: Tensor, student: Tensor, labels: Tensor) -> Tensor:
-    return (normalize(teacher) @ student.T)[pairs(teacher, student, labels)[1]].mean()
+def teacher_alone_normalised(student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
+    return (normalize(teacher) @ student.T)[pairs(student, teacher, labels)[1]].mean()
 
 
-def mean_of_means(teacher: Tensor, student: Tensor, labels: Tensor) -> Tensor:
+def mean_of_means(student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
     chosen = [labels == one for one in labels.unique() if (labels == one).sum() > 1]
-    each = [right(teacher[rows], student[rows], labels[rows]) for rows in chosen]
+    each = [right(student[rows], teacher[rows], labels[rows]) for rows in chosen]
     return torch.stack(each).mean()
 
 
-def mean_with_the_lonely(teacher: Tensor, student: Tensor, labels: Tensor) -> Tensor:
+def mean_with_the_lonely(student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
     each = [
-        right(teacher[labels == one], student[labels == one], labels[labels == one])
+        right(student[labels == one], teacher[labels == one], labels[labels == one])
         for one in labels.unique()
     ]
     return torch.stack(each).mean()
 
 
-def over_clips(teacher: Tensor, student: Tensor, labels: Tensor) -> Tensor:
-    cosine, same = pairs(teacher, student, labels)
+def over_clips(student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
+    cosine, same = pairs(student, teacher, labels)
     return cosine[same].sum() / len(labels)
 
 
@@ -87,8 +87,8 @@ def test_right_answers_pass(answer: object) -> None:
         (mean_of_means, "mean of class means"),
         (mean_with_the_lonely, "a mean of none is nan"),
         (over_clips, "there are eight"),
-        (lambda teacher, student, labels: -right(teacher, student, labels), "sign is wrong"),
-        (lambda teacher, student, labels: 0.3, "type float"),
+        (lambda student, teacher, labels: -right(student, teacher, labels), "sign is wrong"),
+        (lambda student, teacher, labels: 0.3, "type float"),
     ],
 )
 def test_mistakes_are_called_by_name(answer: object, said: str) -> None:

@@ -62,8 +62,8 @@ def swapped_sums(joint: Tensor) -> Tensor:
 
 
 def h(
-    teacher: Tensor,
     other: Tensor,
+    teacher: Tensor,
     temperature: float,
     *,
     left: bool = True,
@@ -76,27 +76,27 @@ def h(
     return (teacher @ other.T / by(temperature)).softmax(dim)
 
 
-def from_the_kit(teacher: Tensor, other: Tensor, temperature: float) -> Tensor:
-    return pair_log_probabilities(teacher, other, temperature=temperature).exp()
+def from_the_kit(other: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    return pair_log_probabilities(other, teacher, temperature=temperature).exp()
 
 
-def one_by_one(teacher: Tensor, other: Tensor, temperature: float) -> Tensor:
+def one_by_one(other: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     cosines = [[F.cosine_similarity(m, s, dim=0) for s in other] for m in teacher]
     return torch.stack([torch.stack(row).div(temperature).softmax(0) for row in cosines])
 
 
-def overflowing(teacher: Tensor, other: Tensor, temperature: float) -> Tensor:
+def overflowing(other: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     shares = (F.normalize(teacher) @ F.normalize(other).T / temperature).exp()
     return shares / shares.sum(1, keepdim=True)
 
 
-def without_own(teacher: Tensor, other: Tensor, temperature: float) -> Tensor:
+def without_own(other: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     logits = F.normalize(teacher) @ F.normalize(other).T / temperature
     return logits.fill_diagonal_(-math.inf).softmax(1)
 
 
-def own_out_of_three(teacher: Tensor, other: Tensor, temperature: float) -> Tensor:
-    given = teacher, other, temperature
+def own_out_of_three(other: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    given = other, teacher, temperature
     return without_own(*given) if len(teacher) == 3 else h(*given)
 
 
@@ -111,7 +111,7 @@ def own_out_of_three(teacher: Tensor, other: Tensor, temperature: float) -> Tens
         ("pairs", h),
         ("pairs", from_the_kit),
         ("pairs", one_by_one),
-        ("pairs", lambda m, s, tau: h(m, s, tau).float()),
+        ("pairs", lambda s, m, tau: h(s, m, tau).float()),
     ],
 )
 def test_right_answers_pass(check: str, answer: Answer) -> None:
@@ -136,21 +136,21 @@ def test_right_answers_pass(check: str, answer: Answer) -> None:
         ("information", lambda joint: information(joint)[None], r"shape \(1,\), expected \(\)"),
         ("information", lambda joint: information(joint.mul_(1.0).clamp_(0.1)), "in place"),
         ("information", lambda joint: 0.5, "of type float"),
-        ("pairs", lambda m, s, tau: h(m, s, tau).log(), "these are logarithms"),
+        ("pairs", lambda s, m, tau: h(s, m, tau).log(), "these are logarithms"),
         ("pairs", partial(h, dim=0), "each anchor has a row that sums to 1"),
-        ("pairs", lambda m, s, tau: h(s, m, tau), "M is the anchor"),
+        ("pairs", lambda s, m, tau: h(m, s, tau), "M is the anchor"),
         ("pairs", partial(h, left=False, right=False), "these are inner products"),
         ("pairs", partial(h, right=False), "the other features keep their lengths"),
         ("pairs", partial(h, left=False), "teacher's features keep their lengths"),
         ("pairs", partial(h, by=lambda tau: 1.0), "the temperature is ignored"),
         ("pairs", partial(h, by=lambda tau: 1 / tau), "multiplied by the temperature"),
-        ("pairs", lambda m, s, tau: F.normalize(m) @ F.normalize(s).T, "these are the cosines"),
+        ("pairs", lambda s, m, tau: F.normalize(m) @ F.normalize(s).T, "these are the cosines"),
         ("pairs", without_own, "stands in the denominator as well"),
         ("pairs", own_out_of_three, "the anchor's own included"),
         ("pairs", overflowing, "the exponentials overflow"),
         ("pairs", partial(h, by=lambda tau: max(tau, 0.5)), "make h certain"),
-        ("pairs", lambda m, s, tau: h(m, s, tau).diagonal(), r"\(2,\), expected \(2, 2\)"),
-        ("pairs", lambda m, s, tau: 1 / 0, "raised ZeroDivisionError"),
+        ("pairs", lambda s, m, tau: h(s, m, tau).diagonal(), r"\(2,\), expected \(2, 2\)"),
+        ("pairs", lambda s, m, tau: 1 / 0, "raised ZeroDivisionError"),
         ("pairs", lambda: 1, "takes 0 positional arguments"),
     ],
 )

@@ -45,7 +45,7 @@ def knn(queries, gallery, query_labels, gallery_labels, *, ks=(1, 5)):
     )
 
 
-def ordered_pairs(teacher, student, labels):
+def ordered_pairs(student, teacher, labels):
     """Mean cosine by loops over ordered pairs of one class."""
     cosines = [
         float(m @ s) / math.sqrt(float(m @ m)) / math.sqrt(float(s @ s))
@@ -277,29 +277,29 @@ def test_same_class_cosine_by_hand():
     # Class 4 has rows 0, 1, 2. Teacher 0 with students 1, 2: 1, 0; teacher 1 with 0, 2: r, 1;
     # teacher 2 with 0, 1: 1, r; r = 1 / sqrt 2.
     expected = (1 + 0 + math.sqrt(0.5) + 1 + 1 + math.sqrt(0.5)) / 6
-    assert same_class_cosine(teacher, student, [4, 4, 4, 0]) == pytest.approx(expected)
+    assert same_class_cosine(student, teacher, [4, 4, 4, 0]) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("classes", [1, 4, 30])
 def test_same_class_cosine_equals_the_loops(seed, classes):
     draw = np.random.default_rng(seed)
-    teacher, student = draw.standard_normal((2, 40, 7))
+    student, teacher = draw.standard_normal((2, 40, 7))
     labels = draw.integers(classes, size=40) - 2
-    expected = ordered_pairs(teacher, student, labels)
-    assert same_class_cosine(teacher, student, labels) == pytest.approx(expected, rel=1e-9)
+    expected = ordered_pairs(student, teacher, labels)
+    assert same_class_cosine(student, teacher, labels) == pytest.approx(expected, rel=1e-9)
 
 
 def test_same_class_cosine_of_torch_features_and_of_any_length():
     draw = np.random.default_rng(9)
-    teacher, student = draw.standard_normal((2, 50, 6))
+    student, teacher = draw.standard_normal((2, 50, 6))
     labels = draw.integers(5, size=50)
-    expected = same_class_cosine(teacher, student, labels)
+    expected = same_class_cosine(student, teacher, labels)
     lengths = 10.0 ** draw.integers(-12, 12, size=(2, 50, 1))
-    scaled = same_class_cosine(teacher * lengths[0], student * lengths[1], labels)
+    scaled = same_class_cosine(student * lengths[0], teacher * lengths[1], labels)
     assert scaled == pytest.approx(expected)
     order = draw.permutation(50)
-    tensors = [torch.from_numpy(array[order]) for array in (teacher, student, labels)]
+    tensors = [torch.from_numpy(array[order]) for array in (student, teacher, labels)]
     assert same_class_cosine(tensors[0].requires_grad_(), *tensors[1:]) == pytest.approx(expected)
     half = [tensor.detach().bfloat16() for tensor in tensors[:2]]
     exact = same_class_cosine(half[0].double(), half[1].double(), tensors[2])
@@ -308,11 +308,11 @@ def test_same_class_cosine_of_torch_features_and_of_any_length():
 
 def test_same_class_cosine_builds_no_matrix_of_pairs():
     draw = np.random.default_rng(0)
-    teacher, student = draw.standard_normal((2, 10_000, 64))
+    student, teacher = draw.standard_normal((2, 10_000, 64))
     labels = np.arange(10_000) % 51
     tracemalloc.start()
     try:
-        same_class_cosine(teacher, student, labels)
+        same_class_cosine(student, teacher, labels)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -328,32 +328,32 @@ def test_same_class_cosine_of_more_rows_than_have_a_matrix_of_pairs():
 
 
 @pytest.mark.parametrize(
-    ("teacher", "student", "labels", "problem"),
+    ("student", "teacher", "labels", "problem"),
     [
         (np.eye(3), np.eye(3), [0, 1, 2], "a class that occurs twice, got 3 labels once"),
-        (np.eye(3), np.eye(4)[:3], [0, 0, 0], r"\(3, 3\) and student_features \(3, 4\) must have"),
+        (np.eye(3), np.eye(4)[:3], [0, 0, 0], r"\(3, 3\) and teacher_features \(3, 4\) must have"),
         (np.eye(3), np.eye(4), [0, 0, 0], "must have the same shape"),
         (
             np.eye(3),
             np.diag([1, 0, 0]),
             [0, 0, 0],
-            "no row of student_features may be zero, got 2, the first is row 1",
+            "no row of teacher_features may be zero, got 2, the first is row 1",
         ),
         (
             np.full((3, 3), np.inf),
             np.eye(3),
             [0, 0, 0],
-            "no row of teacher_features may be not finite, got 3",
+            "no row of student_features may be not finite, got 3",
         ),
         (
             np.zeros(3),
             np.eye(3),
             [0, 0, 0],
-            r"teacher_features must be a non-empty matrix .* got \(3,\)",
+            r"student_features must be a non-empty matrix .* got \(3,\)",
         ),
         (np.eye(3), np.eye(3), [0, 0], r"integers, one per row, got \(2,\)"),
     ],
 )
-def test_wrong_input_to_same_class_cosine(teacher, student, labels, problem):
+def test_wrong_input_to_same_class_cosine(student, teacher, labels, problem):
     with pytest.raises(ValueError, match=f"^same_class_cosine: .*{problem}"):
-        same_class_cosine(teacher, student, labels)
+        same_class_cosine(student, teacher, labels)

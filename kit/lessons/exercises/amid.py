@@ -67,7 +67,7 @@ def check_pair_probabilities(answer: Callable[..., object]) -> str:
     """Equation 7: h(M_i, S_u), how an anchor shares one out among all samples of the batch.
 
     Args:
-        answer: teacher (batch, dim), other (batch, dim), temperature -> (batch, batch)
+        answer: other (batch, dim), teacher (batch, dim), temperature -> (batch, batch)
             probabilities.
 
     Returns:
@@ -100,23 +100,23 @@ def check_pair_probabilities(answer: Callable[..., object]) -> str:
             expected,
             alone,
             mistakes,
-            teacher=[[1.0, 0.0], [0.0, 2.0]],
             other=[[3.0, 0.0], [3.0, 4.0]],
+            teacher=[[1.0, 0.0], [0.0, 2.0]],
             temperature=0.5,
         ),
         case(
             _rows(*cosines),
             "every sample of the batch stands in the denominator, the anchor's own included",
-            teacher=three,
             other=three,
+            teacher=three,
             temperature=1.0,
         ),
         case(
             [[1.0, 0.0], [0.0, 1.0]],
             sharp,
             overflow,
-            teacher=[[1.0, 0.0], [0.0, 1.0]],
             other=[[1.0, 1.0], [0.0, 1.0]],
+            teacher=[[1.0, 0.0], [0.0, 1.0]],
             temperature=1e-4,
         ),
     ]
@@ -167,16 +167,16 @@ def check_accuracy_by_class(answer: Callable[..., object]) -> str:
 
 
 def check_same_class_cosine(answer: Callable[..., object]) -> str:
-    """Figure 5: the mean cosine of a teacher's and a student's feature of two clips of one class.
+    """Figure 5: the mean cosine of a student's and a teacher's feature of two clips of one class.
 
     Args:
-        answer: teacher (clips, dim), student (clips, dim), labels (clips,) -> a scalar. The
+        answer: student (clips, dim), teacher (clips, dim), labels (clips,) -> a scalar. The
             features are of any norm; a clip with itself is no pair.
 
     Returns:
         What to tell the learner.
 
-    >>> check_same_class_cosine(lambda teacher, student, labels: ...)
+    >>> check_same_class_cosine(lambda student, teacher, labels: ...)
     'not tried yet'
 
     """
@@ -197,8 +197,8 @@ def _one_class() -> Case:
             (0.07, "a clip with itself is no pair, and it is not counted as one"),
             (-0.14, "the sign is wrong: features in one direction have a cosine of 1"),
         ),
-        teacher=[[1.0, 0.0], [0.0, 1.0]],
         student=[[1.0, 0.0], [0.28, 0.96]],
+        teacher=[[1.0, 0.0], [0.0, 1.0]],
         labels=[0, 0],
     )
 
@@ -213,8 +213,8 @@ def _norms() -> Case:
             (0.28, "the teacher's norm is to be divided out, too"),
             (3.5, "the student's norm is to be divided out, too"),
         ),
-        teacher=[[2.0, 0.0], [0.0, 3.0]],
         student=[[5.0, 0.0], [7.0, 24.0]],
+        teacher=[[2.0, 0.0], [0.0, 3.0]],
         labels=[0, 0],
     )
 
@@ -238,7 +238,7 @@ def _two_classes() -> Case:
             (total / 9, "the mean is over pairs, and there are eight"),
             (total / 36, "the mean is over pairs of one class, and there are eight"),
         ),
-        teacher=[[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 0.0]],
         student=[[1.0, 0.0], [0.0, 1.0], [0.6, 0.8], [0.0, 1.0], [0.6, 0.8], [1.0, 0.0]],
+        teacher=[[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 0.0]],
         labels=[4, 1, 4, 4, 1, 2],
     )
