@@ -31,6 +31,8 @@ def side_by_side(trainings: Sequence[Callable[[], Iterable[Any]]]) -> None:
     import torch  # not above: a report imports this file, and has no need of torch
     from tqdm import tqdm
 
+    if not trainings:
+        return
     processes = min(int(os.environ.get("KIT_CORES", "1")), len(trainings))
     with tqdm(total=len(trainings), unit="training", file=sys.stdout) as bar:
         if processes < 2 or torch.cuda.is_available():

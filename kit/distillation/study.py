@@ -1,9 +1,9 @@
 """Several configurations on one corpus: what a table of the paper needs."""
 
 import re
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,10 @@ from kit.distillation.config import TrainingConfig
 from kit.distillation.inputs import ClipInput
 from kit.distillation.run import Inputs, train
 from kit.distillation.single import AuxiliaryAlone, TeacherAlone
+from kit.processes import side_by_side
+from kit.training import Record
+
+Training = Callable[[], Iterator[Record]]
 
 
 def pretrain_auxiliary(
@@ -35,15 +39,17 @@ def pretrain_auxiliary(
 
     """
     frozen: dict[str, ClipInput] = {}
+    trainings: list[Training] = []
     alone = replace(AuxiliaryAlone.like(config), selection="last")
     for name, settings in auxiliary.items():
         if settings.frozen or settings.weights is not None or settings.encoder == "identity":
             frozen[name] = settings
             continue
-        folder = Path(out) / f"auxiliary_{_slug(name)}"
-        deque(train(corpus, alone, folder, target={}, auxiliary={name: settings}, **how), 0)
+        folder, inputs = Path(out) / f"auxiliary_{_slug(name)}", {name: settings}
+        trainings.append(partial(train, corpus, alone, folder, target={}, auxiliary=inputs, **how))
         weights = str(folder / "extractors" / f"{name}.safetensors")
         frozen[name] = replace(settings, weights=weights, frozen=True)
+    side_by_side(trainings)
     return frozen
 
 
@@ -88,13 +94,17 @@ def train_configurations(
             f"train_configurations: {', '.join(orphans)}: expected one configuration that trains "
             f"the teacher alone, got {', '.join(teachers) or 'none'}"
         )
-    for name in sorted(configurations, key=orphans.__contains__):  # their teacher comes before
-        config = configurations[name]
+    first: list[Training] = []
+    afterwards: list[Training] = []  # with a frozen teacher, which is among the first
+    for name, config in configurations.items():
         given = {"target": target, "auxiliary": auxiliary}
         inputs: dict[str, Any] = {r: i if r in config.reads else {} for r, i in given.items()}
-        if "frozen_teacher" in config.reads:
+        if name in orphans:
             inputs["teacher_run"] = folders[teachers[0]]
-        deque(train(corpus, config, folders[name], **inputs, **how), 0)
+        training = partial(train, corpus, config, folders[name], **inputs, **how)
+        (afterwards if name in orphans else first).append(training)
+    side_by_side(first)
+    side_by_side(afterwards)
     return folders
 
 
