@@ -1,7 +1,5 @@
 """Processes beside this one: trainings on idle cores, and children that end with their parent."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import sys

@@ -7,8 +7,6 @@ left open, and all are chosen on the validation split: a baseline that was not t
 it is compared with.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any

@@ -9,8 +9,6 @@ covers depends on what differs from seed to seed:
 - all seeds are tested on one test split: `interval_over_queries`, over seeds and queries.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Literal
