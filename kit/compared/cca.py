@@ -9,6 +9,7 @@ it is compared with.
 
 from dataclasses import dataclass, field
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,7 @@ def tuned_cca(corpus: Corpus, images: ImageInput) -> CCA:
     """
     if images.features is None and not images.frozen:
         raise ValueError(f"tuned_cca: expected frozen features, got {images}")
-    source = ImageSource(images, None)
+    source = ImageSource(images, Path(images.cache) if images.cache else None)
     features = {split.name: _features(source, split) for split in corpus.splits}
     weigh, image_mean, text_mean, covariances = _learnt(corpus.train, features["train"])
     between, of_images, of_words = covariances
