@@ -68,6 +68,8 @@ def _prepare() -> None:
 
     end_with_parent()
     torch.set_num_threads(1)
+    # Bars of several trainings at once would write over one another, and over the parent's.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run_to_end(training: Callable[[], Iterable[Any]]) -> None:
