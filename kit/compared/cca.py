@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kit.data.pairs import CaptionedImages, Corpus, words
+from kit.data.pairs import CaptionedImages, Corpus
+from kit.data.text import words
 from kit.metrics.retrieval import CrossModalScores, evaluate_cross_modal
 from kit.retrieval.images import ImageInput, ImageSource
 
