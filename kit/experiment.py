@@ -10,15 +10,16 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from kit.files import write_json
+from kit.checks import as_whole
+from kit.files import as_path, write_json
 from kit.runs import open_run, read_history, seed_everything
-from kit.training import Epoch, Loader, Method, Record, device_of, fit
+from kit.training import Epoch, Loader, Method, Record, check_precision, device_of, fit
 
 Scores = dict[str, float]
 
@@ -49,6 +50,54 @@ class Experiment:
     selection: Literal["best", "last"]
     keep_epoch: Callable[[Epoch], None]
     test: Callable[[], dict[str, Scores]]
+
+
+class Setting(NamedTuple):
+    """What every run is asked for, beside its method and its data, as plain values."""
+
+    out: Path
+    seed: int
+    device: str
+    precision: str
+    workers: int | None
+
+
+def check_setting(
+    out: Path | str, seed: int, device: str, precision: str, workers: int | None
+) -> Setting:
+    """Refuse what no run can be made with, before anything is read or written for it.
+
+    Args:
+        out: the run folder.
+        seed: of everything that is drawn, from 0 to 2**64 - 1.
+        device: where to train; it must be there.
+        precision: as in `kit.training.fit`.
+        workers: loader processes, or None.
+
+    Raises:
+        TypeError: an argument of another type, by its name.
+        ValueError: a number out of its range, an unknown device or precision, one that this machine
+            does not have.
+
+    """
+    path = as_path("train", out, "out")
+    seed = as_whole("train", at_least=0, below=2**64, seed=seed)
+    if workers is not None:
+        workers = as_whole("train", at_least=0, workers=workers)
+    if not isinstance(device, str | torch.device):
+        raise TypeError(f"train: device must be text such as 'cpu' or 'cuda', got {device!r:.99}")
+    try:
+        there = torch.empty(0, device=device).device.type != "meta"
+    except (RuntimeError, AssertionError, NotImplementedError):
+        there = False
+    if not there:
+        cards = torch.cuda.device_count()
+        raise ValueError(
+            f"train: device must be one of this machine, got {str(device)!r}; it has 'cpu' and "
+            f"{cards} CUDA devices"
+        )
+    check_precision("train", precision, device)
+    return Setting(path, seed, str(device), precision, workers)
 
 
 def carry_out(

@@ -18,6 +18,22 @@ from filelock import FileLock, Timeout
 Json = Any
 
 
+def as_path(function: str, path: object, what: str = "path") -> Path:
+    """A path that was given as text or as a path; `~` is the home folder.
+
+    Raises:
+        TypeError: something else; it begins with `function`.
+        ValueError: no text, or text that no file system takes.
+
+    """
+    text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+    if not isinstance(text, str):
+        raise TypeError(f"{function}: {what} must be a path, got {path!r:.99}")
+    if not text or "\0" in text:
+        raise ValueError(f"{function}: {what} must be a path without NUL characters, got {text!r}")
+    return Path(os.path.expanduser(text))
+
+
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """A temporary path in the same folder; what is written there is moved to `path` at the end."""
@@ -53,13 +69,14 @@ def read_json(path: Path) -> Json:
     """What `write_json` wrote.
 
     Raises:
-        ValueError: contents that are not JSON.
-        OSError: no such file, or one that cannot be read.
+        ValueError: no such file, one that cannot be read, contents that are not JSON.
 
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except OSError as error:
+        raise ValueError(f"read_json: cannot read {path}: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"read_json: {path} is damaged, put a copy back: {error}") from None
 
 
@@ -71,7 +88,7 @@ def file_hash(function: str, path: Path | str) -> str:
 
     """
     try:
-        with Path(path).open("rb") as file:
+        with as_path(function, path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()[:16]
     except OSError as error:
         raise ValueError(f"{function}: cannot read {path}: {error.strerror}") from None
@@ -86,6 +103,7 @@ def locked(function: str, folder: Path) -> Iterator[None]:
 
     Raises:
         RuntimeError: somebody else holds it; it begins with `function`.
+        ValueError: a folder that cannot be written to.
 
     """
     # Not of one thread: a generator that holds it may be closed by another.
@@ -94,6 +112,8 @@ def locked(function: str, folder: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout:
         raise RuntimeError(f"{function}: {folder} is being written by another process") from None
+    except OSError as error:
+        raise ValueError(f"{function}: cannot write to {folder}: {error.strerror}") from None
     try:
         yield
     finally:

@@ -26,7 +26,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -34,8 +34,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from kit.files import Json, atomic, file_hash, locked, read_json, write_json
+from kit.checks import as_whole, first_few
+from kit.encoders.weights import check_weights, load_weights, read_weights
+from kit.files import Json, as_path, atomic, file_hash, locked, read_json, write_json
 from kit.training import Epoch, Method, Progress, Record, device_of
+
+Built = TypeVar("Built", bound=Any)  # has a `method`
 
 # Configurations whose runs `load` uses again, and the module whose `restore` does it.
 RESTORED_BY = {
@@ -54,6 +58,7 @@ def dotted_name(kind: type) -> str:
 
 def seed_everything(seed: int) -> None:
     """Seed python, numpy and torch (every device)."""
+    seed = as_whole("seed_everything", at_least=0, below=2**64, seed=seed)
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
@@ -78,7 +83,11 @@ class Run:
             ValueError: the checkpoint, or what the run had written before it, is damaged or gone.
 
         """
+        given = _hashes("resume", self.folder, ("*.json", "map/*.json", "backbone.safetensors"))
+        later = {"config.json", "environment.json", "best.json", "result.json"}
+        given = {name: found for name, found in given.items() if name not in later}
         if not (self.folder / "checkpoint.pt").exists():
+            self.written["files"] |= given
             for pattern in ("history.jsonl", "best.*", "map/epoch_*"):
                 for left in self.folder.glob(pattern):
                     left.unlink()
@@ -86,16 +95,15 @@ class Run:
         state = _read_checkpoint("resume", self.folder)
         progress = Progress(**state["progress"])
         self.written.update(state["written"])
+        self.written["files"] |= given  # what this process has written anew
         best = self.written["best"]
         if best and (progress.epoch, progress.step) == (best["epoch"] + 1, 0):
             with self._best(state["networks"]):
                 pass  # a run killed after this checkpoint may not have come to them
         _check_files("resume", self.folder, "checkpoint.pt", self.written["files"])
-        history, size = self.folder / "history.jsonl", self.written["history"]["size"]
-        there = history.read_bytes()[:size] if history.exists() else b""
-        if hashlib.sha256(there).hexdigest() != self.written["history"]["sha256"]:
-            raise _damaged("resume", history, self.folder)
-        os.truncate(history, size)  # what came after the checkpoint will be written again
+        _check_history("resume", self.folder, self.written["history"])
+        # What came after the checkpoint will be written again.
+        os.truncate(self.folder / "history.jsonl", self.written["history"]["size"])
         device = device_of(method.networks)
         method.networks.load_state_dict(state["networks"])
         for name, optimizer in method.optimizers.items():
@@ -179,22 +187,33 @@ class Run:
 
     def finish(self, result: Mapping[str, Json]) -> None:
         """Write what came out, then the mark that the run is done, with every file's hash."""
-        passing = {"lock", "checkpoint.pt", "features"}  # a cache's folder, which may go
         write_json(self.folder / "result.json", dict(result))
-        hashes = {
-            path.relative_to(self.folder).as_posix(): file_hash("finish", path)
-            for path in sorted(self.folder.rglob("*"))
-            if path.is_file() and not passing & {path.name, path.parent.name}
-        }
-        write_json(self.folder / "done", hashes)
+        hashes = _hashes("finish", self.folder, ("**/*",))
+        write_json(self.folder / "done", {"hash": settings_hash(hashes), "files": hashes})
 
 
-def _read_checkpoint(function: str, folder: Path) -> Json:
+def _hashes(function: str, folder: Path, patterns: Iterable[str]) -> dict[str, str]:
+    """The hash of each file, by its name in the folder; none of what may go or is written again."""
+    passing = {"lock", "checkpoint.pt", "features"}  # the last is a cache's folder
+    files = sorted(path for pattern in patterns for path in folder.glob(pattern))
+    return {
+        path.relative_to(folder).as_posix(): file_hash(function, path)
+        for path in files
+        if path.is_file() and not passing & {path.name, path.parent.name}
+    }
+
+
+def _read_checkpoint(function: str, folder: Path, *, whole: bool = True) -> Json:
+    """A checkpoint: all of it, with its hash checked, or fast, for what it says of the folder."""
     path = folder / "checkpoint.pt"
-    content = np.fromfile(path, np.uint8).data
-    if hashlib.sha256(content[:-32]).digest() != content[-32:]:
-        raise _damaged(function, path, folder)
-    return torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        if whole:
+            content = np.fromfile(path, np.uint8).data
+            if hashlib.sha256(content[:-32]).digest() != content[-32:]:
+                raise _damaged(function, path, folder)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=not whole)
+    except Exception:  # a file's bytes decide which of its reader's parts fails
+        raise _damaged(function, path, folder) from None
 
 
 @contextlib.contextmanager
@@ -209,17 +228,21 @@ def open_run(folder: Path | str, settings: Mapping[str, Json]) -> Iterator[Run]:
             version.
 
     Raises:
+        TypeError: no path.
         ValueError: the folder holds another run (the differing facts are named), a finished one
-            with damaged files, or something else.
+            with damaged files, or something else; there cannot be a folder.
         RuntimeError: another process is writing there.
 
     """
-    folder = Path(folder).resolve()
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = as_path("open_run", folder, "folder").resolve()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"open_run: no folder can be made at {folder}: {error.strerror}") from None
     facts = json.loads(json.dumps(dict(settings)))
     _check_owner(folder, facts)  # a stranger's folder does not even get a lock
     if (folder / "done").exists():
-        _check_finished("open_run", folder)
+        check_run("open_run", folder)
         yield Run(folder, finished=True)
         return
     with locked("open_run", folder):
@@ -227,14 +250,14 @@ def open_run(folder: Path | str, settings: Mapping[str, Json]) -> Iterator[Run]:
         for left in (*folder.rglob(".*.part"), *folder.rglob(".tmp??????")):
             left.unlink()
         _check_owner(folder, facts)  # who had the lock until now may have written
-        write_json(folder / "config.json", {"hash": _hash(facts), "settings": facts})
+        write_json(folder / "config.json", {"hash": settings_hash(facts), "settings": facts})
         yield Run(folder, finished=(folder / "done").exists())
 
 
 def _check_owner(folder: Path, facts: Mapping[str, Json]) -> None:
     """Refuse a folder that is neither new nor of a run with these settings."""
     if (folder / "config.json").exists():
-        there = _settings("open_run", folder)
+        there = run_settings("open_run", folder)
         trained = any((folder / name).exists() for name in ("checkpoint.pt", "done"))
         if there != facts and trained:
             raise ValueError(f"open_run: {folder} holds another run: {_difference(there, facts)}")
@@ -253,44 +276,79 @@ def load(folder: Path | str) -> Any:
             missing files.
 
     """
-    folder = Path(folder)
-    if not (folder / "config.json").exists():
-        raise ValueError(f"load: {folder} holds no config.json of a run")
-    method = str(_settings("load", folder).get("method"))
+    folder = as_path("load", folder, "folder")
+    method = str(run_settings("load", folder).get("method"))
     if method not in RESTORED_BY:
         raise ValueError(
             f"load: {folder} was trained by {method!r}, which is not in kit; `restore(folder, "
             "ConfigClass)` of the room that trained it, as kit.retrieval.run, uses it again"
         )
-    _check_finished("load", folder)
-    if not (folder / "done").exists() and (folder / "checkpoint.pt").exists():
-        written = _read_checkpoint("load", folder)["written"]
-        _check_files("load", folder, "checkpoint.pt", written["files"])
     module, _, name = method.rpartition(".")
     config_type = getattr(importlib.import_module(module), name)
     return importlib.import_module(RESTORED_BY[method]).restore(folder, config_type)
 
 
-def read_blueprint(folder: Path, config_type: type, networks: str) -> Json:
-    """What a run's networks are built from, as a room's `restore` asks for it.
+def restored(
+    folder: Path | str,
+    config_type: type,
+    networks: str,
+    prepare: Callable[[Path, Json], Callable[[], Built]],
+) -> Built:
+    """A run's networks, built again from its folder and filled: what a room's `restore` is made of.
+
+    The folder may come from anyone. Its files must be those that the run wrote, and the sizes that
+    it asks for those of the tensors in it, before anything of that size is built.
 
     Args:
         folder: of a run.
         config_type: the class of the numbers that it was trained with.
         networks: the file that holds their state.
+        prepare: folder and blueprint to a function that builds what has a method with such
+            networks; it is called twice.
+
+    Returns:
+        what was built, in evaluation mode.
 
     Raises:
-        ValueError: no such file yet, or a run of another method.
+        TypeError: no path.
+        ValueError: a folder without such a file, a run of another method, damaged or missing files.
 
     """
+    folder = as_path("restore", folder, "folder").resolve()
+    run_settings("restore", folder)
+    check_run("restore", folder)
     if not (folder / networks).exists():
         raise ValueError(f"restore: {folder} holds no trained networks yet")
-    facts = read_json(folder / "blueprint.json")
-    if facts["method"] != dotted_name(config_type):
+    facts, source = read_json(folder / "blueprint.json"), str(folder / networks)
+    method = facts.get("method") if isinstance(facts, dict) else None
+    if method != dotted_name(config_type):
         raise ValueError(
-            f"restore: {folder} was trained by {facts['method']}, not by {dotted_name(config_type)}"
+            f"restore: {folder} was trained by {method}, not by {dotted_name(config_type)}"
         )
-    return facts
+    state = read_weights(source)
+    with _understood(folder / "blueprint.json"):
+        build = prepare(folder, facts)
+        with torch.device("meta"):  # has sizes and takes no memory
+            sizes = build().method.networks.state_dict()
+    check_weights(sizes, state, source)
+    built = build()
+    unexpected = load_weights(built.method.networks, state, source=source).unexpected
+    if unexpected:
+        raise ValueError(f"restore: {source}: the networks have no {first_few(unexpected)}")
+    built.method.networks.eval()
+    return built
+
+
+@contextlib.contextmanager
+def _understood(blueprint: Path) -> Iterator[None]:
+    """Name a blueprint that is not one of this version of the kit."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as e:
+        raise ValueError(
+            f"restore: {blueprint} describes no networks that this version of the kit can build; "
+            f"train anew ({type(e).__name__}: {e})"
+        ) from e
 
 
 def read_history(folder: Path | str) -> list[dict[str, Json]]:
@@ -300,14 +358,15 @@ def read_history(folder: Path | str) -> list[dict[str, Json]]:
         ValueError: a history that is damaged or missing.
 
     """
-    path = Path(folder) / "history.jsonl"
-    _check_finished("read_history", path.parent, path.name)
+    folder = as_path("read_history", folder, "folder")
+    path = folder / "history.jsonl"
+    check_run("read_history", folder, path.name)
     try:
         whole = path.read_bytes().rpartition(b"\n")[0]  # the last line may be being written
         records = [json.loads(line) for line in whole.splitlines()]
         return [record for record in records if record["kind"] == "epoch"]
-    except (OSError, ValueError):
-        raise _damaged("read_history", path, path.parent) from None
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        raise _damaged("read_history", path, folder) from None
 
 
 def read_map_frames(folder: Path | str) -> tuple[list[int], dict[str, Tensor]]:
@@ -317,40 +376,70 @@ def read_map_frames(folder: Path | str) -> tuple[list[int], dict[str, Tensor]]:
         the epochs' numbers, and each tensor by its name, (epochs, ...) stacked.
 
     Raises:
+        TypeError: no path.
         ValueError: a folder whose first epoch is not done, a frame that is damaged or missing.
 
     """
-    folder = Path(folder)
-    _check_finished("read_map_frames", folder, "map/")
-    files = {int(f.stem[6:]): f for f in (folder / "map").glob("epoch_*.safetensors")}
+    folder = as_path("read_map_frames", folder, "folder")
+    check_run("read_map_frames", folder, "map/")
+    frames_there = (folder / "map").glob("epoch_*.safetensors")
+    files = {int(f.stem[6:]): f for f in frames_there if f.stem[6:].isdecimal()}
     epochs, frames = sorted(files), []
     if not files:
         raise ValueError(f"read_map_frames: {folder} holds no features of an epoch")
     for epoch in epochs:
         try:
             frames.append(load_file(files[epoch]))
-        except SafetensorError:
+        except (SafetensorError, OSError):
             raise _damaged("read_map_frames", files[epoch], folder) from None
     return epochs, {name: torch.stack([frame[name] for frame in frames]) for name in frames[0]}
 
 
-def _settings(function: str, folder: Path) -> Json:
-    """What a folder's config.json says was asked for."""
-    config = read_json(folder / "config.json")
-    if _hash(config.get("settings")) != config.get("hash"):
-        raise _damaged(function, folder / "config.json", folder)
-    return config["settings"]
+def run_settings(function: str, folder: Path) -> dict[str, Json]:
+    """What a folder's config.json says was asked for.
+
+    Raises:
+        ValueError: a folder without it, a damaged one.
+
+    """
+    if not (folder / "config.json").exists():
+        raise ValueError(f"{function}: {folder} holds no config.json of a run")
+    return dict(_sealed(function, folder, "config.json", "settings", mark=None))
 
 
-def _hash(facts: Json) -> str:
+def _sealed(function: str, folder: Path, name: str, part: str, *, mark: str | None) -> Json:
+    """A part of a JSON file that holds the part's hash beside it."""
+    content = read_json(folder / name)
+    if not isinstance(content, dict) or settings_hash(content.get(part)) != content.get("hash"):
+        raise _damaged(function, folder / name, folder, mark)
+    return content[part]
+
+
+def settings_hash(facts: Json) -> str:
+    """What tells plain facts from others, such as a run's settings."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _check_finished(function: str, folder: Path, start: str = "") -> None:
-    """Refuse a finished run whose files, those whose names begin with `start`, have changed."""
+def check_run(function: str, folder: Path, start: str = "") -> None:
+    """Refuse a run whose files, those whose names begin with `start`, are not what it wrote.
+
+    Of a finished run `done` knows all files, of another one the checkpoint those before it.
+
+    Raises:
+        ValueError: a file that is damaged or missing, and what can be done; it begins with
+            `function`.
+
+    """
     if (folder / "done").exists():
-        hashes = read_json(folder / "done").items()
-        _check_files(function, folder, "done", {n: h for n, h in hashes if n.startswith(start)})
+        mark, hashes = "done", _sealed(function, folder, "done", "files", mark="done")
+    elif (folder / "checkpoint.pt").exists():
+        written = _read_checkpoint(function, folder, whole=False)["written"]
+        if "history.jsonl".startswith(start):
+            _check_history(function, folder, written["history"])
+        mark, hashes = "checkpoint.pt", written["files"]
+    else:
+        return
+    _check_files(function, folder, mark, {n: h for n, h in hashes.items() if n.startswith(start)})
 
 
 def _check_files(function: str, folder: Path, mark: str, hashes: dict[str, str]) -> None:
@@ -359,16 +448,28 @@ def _check_files(function: str, folder: Path, mark: str, hashes: dict[str, str])
             raise _damaged(function, folder / name, folder, mark)
 
 
-def _damaged(function: str, path: Path, folder: Path, mark: str = "checkpoint.pt") -> ValueError:
+def _check_history(function: str, folder: Path, written: Mapping[str, Json]) -> None:
+    """Refuse a history that does not begin with what the checkpoint knows of it."""
+    history = folder / "history.jsonl"
+    there = history.read_bytes()[: written["size"]] if history.is_file() else b""
+    if hashlib.sha256(there).hexdigest() != written["sha256"]:
+        raise _damaged(function, history, folder)
+
+
+def _damaged(
+    function: str, path: Path, folder: Path, mark: str | None = "checkpoint.pt"
+) -> ValueError:
     """What is wrong and what can be done: nothing but a copy holds what came before a checkpoint.
 
     Without `done`, a run goes on from its checkpoint and writes again what came after it.
     """
     found = "damaged: it is not what the run wrote" if path.exists() else "missing"
     then = "go on from checkpoint.pt" if mark == "done" else "begin from the start"
+    again = (
+        f"delete {folder}/{mark} and train with the same settings to {then}, or " if mark else ""
+    )
     return ValueError(
-        f"{function}: {path} is {found}; put a copy back, or delete {folder / mark} and train "
-        f"with the same settings to {then}, or start anew in another folder"
+        f"{function}: {path} is {found}; put a copy back, or {again}start anew in another folder"
     )
 
 

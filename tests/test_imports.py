@@ -145,8 +145,9 @@ def imported(file: Path) -> Iterator[str]:
 FLOORS = [
     {"checks", "files", "information", "code_version", "processes", "figures"},
     {"training"},
-    {"encoders", "runs", "diagnostics", "metrics"},
-    {"data", "experiment"},
+    {"encoders", "diagnostics", "metrics"},
+    {"data", "runs"},
+    {"experiment"},
     {"corpora", "worlds", "retrieval", "distillation"},
     {"itmeetsal", "amid"},
     {"compared"},

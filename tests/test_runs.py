@@ -476,7 +476,12 @@ def restored(monkeypatch: pytest.MonkeyPatch) -> Path:
     """A module that restores what the toy's configuration trained."""
     module = type(sys)("kit.nowhere")
     module.Config = dict  # type: ignore[attr-defined]
-    module.restore = lambda folder, kind: (kind, folder)  # type: ignore[attr-defined]
+
+    def restore(folder: Path, kind: type) -> tuple[type, Path]:
+        kit.runs.check_run("load", folder)
+        return kind, folder
+
+    module.restore = restore  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "kit.nowhere", module)
     monkeypatch.setitem(kit.runs.RESTORED_BY, "kit.nowhere.Config", "kit.nowhere")
     return Path()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from kit.checks import check_choice
@@ -21,7 +20,7 @@ from kit.distillation.networks import Encoders, Models, clip_encoders
 from kit.distillation.single import TeacherAlone
 from kit.metrics.classification import evaluate_classification
 from kit.metrics.neighbours import same_class_cosine
-from kit.runs import read_blueprint
+from kit.runs import restored
 from kit.training import device_of, evaluating
 
 
@@ -201,17 +200,17 @@ def restore(folder: Path | str, config_type: type[TrainingConfig]) -> Classifier
         config_type: the class of the numbers that it was trained with.
 
     Raises:
-        ValueError: a run that is not finished, or of another method.
+        TypeError: no path.
+        ValueError: a run that is not finished, or of another method; damaged or missing files.
 
     """
-    folder = Path(folder).resolve()
-    blueprint = ClassifierBlueprint.of_json(
-        read_blueprint(folder, config_type, "networks.safetensors")
-    )
-    method = blueprint.build(config_type(**blueprint.config))
-    method.networks.load_state_dict(load_file(folder / "networks.safetensors"))
-    method.networks.eval()
-    return Classifier(method, blueprint)
+
+    def prepare(_: Path, facts: Mapping[str, Any]) -> Callable[[], Classifier]:
+        blueprint = ClassifierBlueprint.of_json(facts)
+        config = config_type(**blueprint.config)
+        return lambda: Classifier(blueprint.build(config), blueprint)
+
+    return restored(folder, config_type, "networks.safetensors", prepare)
 
 
 def _gathered(parts: Sequence[SplitAnswers], clips: int) -> SplitAnswers:

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from torch import nn
 from torch.optim import SGD, Adam, Optimizer
 
-from kit.checks import check_choice, check_number, check_whole
+from kit.checks import check_choice, check_fields, check_number, check_whole
 from kit.distillation.networks import Encoders, Models
 
 
@@ -35,6 +35,7 @@ class TrainingConfig:
     selection: Literal["last", "validation"] = "last"  # whose epoch's networks are kept and tested
 
     def __post_init__(self) -> None:
+        check_fields(self)
         name = type(self).__name__
         check_whole(name, at_least=8, dim=self.dim)
         check_whole(name, at_least=2, batch_size=self.batch_size)  # one sample has no other
@@ -48,7 +49,6 @@ class TrainingConfig:
             raise ValueError(f"{name}: momentum must lie in [0, 1), got {self.momentum}")
         if self.optimizer == "adam" and self.momentum != TrainingConfig.momentum:
             raise ValueError(f"{name}: momentum is for sgd, adam ignores {self.momentum}")
-        object.__setattr__(self, "decay_at", tuple(self.decay_at))  # a list, from a file
         for at in self.decay_at:
             check_whole(name, at_least=1, **{"each of decay_at": at})
         if any(at >= self.epochs for at in self.decay_at):

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple, Self, get_args
 
 from torch import nn
 
-from kit.checks import check_choice, check_whole
+from kit.checks import check_choice, check_fields, check_whole
 from kit.data.clip_batches import VideoCrop
 from kit.data.ragged import Modality, clip_shape, is_ragged
 from kit.encoders.audio import CNN14, SmallAudio
@@ -88,6 +88,7 @@ class ClipInput:
     shift: int = 0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_choice("ClipInput", among=tuple(CLIP_ENCODERS), encoder=self.encoder)
         check_choice("ClipInput", among=get_args(Scaling), scaling=self.scaling)
         if isinstance(self.crop, Mapping):  # from a file

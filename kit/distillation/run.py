@@ -17,6 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from kit.checks import check_kind
 from kit.code_version import code_version
 from kit.data.clip_batches import TrainingClips, VideoCrop
 from kit.data.clips import ClipCorpus, Clips
@@ -26,11 +27,18 @@ from kit.distillation.config import TrainingConfig
 from kit.distillation.inputs import ClipInput, ClipKind, crops, shifts
 from kit.distillation.networks import ClipEncoder, Models
 from kit.distillation.single import TeacherAlone
-from kit.experiment import Experiment, carry_out
-from kit.files import atomic, read_json, write_json
+from kit.experiment import Experiment, carry_out, check_setting
+from kit.files import as_path, atomic, read_json, write_json
 from kit.metrics.neighbours import evaluate_knn, same_class_cosine
-from kit.runs import dotted_name, read_map_frames, seed_everything
-from kit.training import Epoch, Record, check_precision
+from kit.runs import (
+    check_run,
+    dotted_name,
+    read_map_frames,
+    run_settings,
+    seed_everything,
+    settings_hash,
+)
+from kit.training import Epoch, Record
 
 MAP_CLIPS = 200  # clips of the test split whose features are kept of each epoch
 
@@ -72,26 +80,35 @@ def train(
         The records of `kit.training.fit`.
 
     Raises:
+        TypeError: an argument of another type, by its name.
         ValueError: modalities that the models asked for do not need or lack; two that are cropped;
             a teacher run of another corpus or with another crop; `out` holds another run (the
             difference is named); and whatever the encoders refuse.
         FloatingPointError: a term that is not finite.
 
     """
-    check_precision("train", precision, device)
+    setting = check_setting(out, seed, device, precision, workers)
+    check_kind("train", ClipCorpus, corpus=corpus)
+    check_kind("train", TrainingConfig, config=config)
+    for role, inputs in (("target", target), ("auxiliary", auxiliary)):
+        check_kind("train", Mapping, **{role: inputs})
+        for name, one in inputs.items():
+            check_kind("train", ClipInput, **{f"{role} {name!r}": one})
     # Their order is that of a network's inputs: one order, whoever asks.
     target, auxiliary = dict(sorted(target.items())), dict(sorted(auxiliary.items()))
     _check_modalities(config, target, auxiliary, teacher_run)
     fingerprint = corpus.fingerprint()
-    teacher = _finished_teacher(Path(teacher_run), fingerprint) if teacher_run else None
+    teacher, teacher_hash = None, None
+    if teacher_run is not None:
+        teacher, teacher_hash = _finished_teacher(teacher_run, fingerprint)
     settings = {
         "method": dotted_name(type(config)),
         "config": asdict(config),
         "target": {name: one.facts() for name, one in target.items()},
         "auxiliary": {name: one.facts() for name, one in auxiliary.items()},
-        "teacher": read_json(Path(teacher_run) / "config.json")["hash"] if teacher_run else None,
+        "teacher": teacher_hash,
         "corpus": {"name": corpus.name, "counts": corpus.counts, "hash": fingerprint},
-        "seed": seed,
+        "seed": setting.seed,
         "precision": precision,
         "code": code_version(type(config), __name__),
     }
@@ -99,12 +116,13 @@ def train(
     # What does not fit is refused before there is a folder that remembers the attempt.
     cut = _cut_alike(blueprint)
     inputs, moved = blueprint.inputs, shifts(blueprint.inputs)
-    batches = TrainingClips(corpus.train, list(inputs), cut, moved, seed=seed)
+    batches = TrainingClips(corpus.train, list(inputs), cut, moved, seed=setting.seed)
+    workers = setting.workers
     if workers is None:
         workers = spare_cores() if cut else 0
     pin = torch.device(device).type == "cuda"
     loader = TrainingLoader(batches, config.batch_size, workers=workers, pin=pin)
-    seed_everything(seed)
+    seed_everything(setting.seed)
     method = blueprint.build(config, teacher.method.networks if teacher else None)
     for encoder in _encoders(method).values():
         encoder.load()
@@ -128,7 +146,7 @@ def train(
             test=lambda: _tested(folder, classifier, corpus),
         )
 
-    yield from carry_out(out, settings, build)
+    yield from carry_out(setting.out, settings, build)
 
 
 class ClipMap(NamedTuple):
@@ -155,7 +173,7 @@ def read_map(folder: Path | str) -> ClipMap:
 
     """
     epochs, features = read_map_frames(folder)
-    clips = read_json(Path(folder) / "map" / "clips.json")
+    clips = read_json(as_path("read_map", folder, "folder") / "map" / "clips.json")
     return ClipMap(epochs, ids=clips["ids"], labels=clips["labels"], **features)
 
 
@@ -177,9 +195,11 @@ def read_test(folder: Path | str) -> Tested:
         ValueError: a run that is not finished.
 
     """
-    path = Path(folder) / "test.safetensors"
-    if not path.exists():
+    folder = as_path("read_test", folder, "folder")
+    path = folder / "test.safetensors"
+    if not (folder / "done").exists():
         raise ValueError(f"read_test: {folder} holds no finished run")
+    check_run("read_test", folder, path.name)
     tensors = load_file(path)
     models = [name.removesuffix(" features") for name in tensors if name.endswith(" features")]
     return Tested(
@@ -236,18 +256,19 @@ def _cut_alike(blueprint: ClassifierBlueprint) -> dict[str, VideoCrop]:
     return cut
 
 
-def _finished_teacher(folder: Path, corpus_hash: str) -> Classifier:
-    """A teacher alone whose run is finished, and that learnt from the same clips."""
+def _finished_teacher(teacher_run: Path | str, corpus_hash: str) -> tuple[Classifier, str]:
+    """A teacher alone whose run is finished, and that learnt from the same clips, and its hash."""
+    folder = as_path("train", teacher_run, "teacher_run")
     if not (folder / "done").exists():
         raise ValueError(f"train: teacher_run {folder} holds no finished run")
-    teacher = restore(folder, TeacherAlone)
-    corpus = read_json(folder / "config.json")["settings"]["corpus"]
+    teacher, settings = restore(folder, TeacherAlone), run_settings("train", folder)
+    corpus = settings["corpus"]
     if corpus["hash"] != corpus_hash:
         raise ValueError(
             f"train: teacher_run {folder} learnt from other clips ({corpus['name']}): "
             "what it was trained on may be in this test split"
         )
-    return teacher
+    return teacher, settings_hash(settings)
 
 
 def _keep_for_later(

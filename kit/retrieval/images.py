@@ -8,8 +8,8 @@ draws one.
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
-import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, replace
 from functools import cached_property
@@ -21,16 +21,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from kit.checks import check_unique, first_few
+from kit.checks import check_choice, check_fields, check_list, check_unique, first_few
 from kit.data.epochs import EpochLoader, blocks
 from kit.data.images import TransformedImages, open_picture
 from kit.data.pairs import CaptionedImages, Corpus
-from kit.encoders.image import ImageBackbone, image_backbone
-from kit.files import atomic, file_hash
+from kit.encoders.image import BACKBONES, ImageBackbone, image_backbone
+from kit.files import as_path, atomic, file_hash
 from kit.training import device_of, evaluating
 
 PICTURES = 64  # go through a backbone at a time
@@ -48,8 +48,9 @@ class ImageInput:
         cache: folder for the features of a frozen backbone; inside the run folder if not given.
 
     Raises:
-        ValueError: a frozen backbone from scratch, or weights beside features: one would be
-            ignored.
+        TypeError: a field of another type.
+        ValueError: an unknown backbone; a frozen one from scratch, or weights beside features: one
+            would be ignored.
 
     """
 
@@ -60,6 +61,12 @@ class ImageInput:
     cache: str | None = None
 
     def __post_init__(self) -> None:
+        for name in ("weights", "features", "cache"):
+            if getattr(self, name) is not None:
+                path = str(as_path("ImageInput", getattr(self, name), name))
+                object.__setattr__(self, name, path)
+        check_fields(self)
+        check_choice("ImageInput", among=tuple(BACKBONES), backbone=self.backbone)
         if self.features is not None and (self.weights is not None or self.frozen):
             raise ValueError(f"ImageInput: features from a file take no weights, got {self}")
         if self.frozen and self.weights is None:
@@ -143,6 +150,7 @@ def compute_features(
     cache: str | Path | None,
     device: str = "cpu",
     workers: int = 0,
+    read_only: bool = False,
 ) -> ImageFeatures:
     """The views of every picture of a split through a backbone in eval mode, or from the cache.
 
@@ -154,10 +162,11 @@ def compute_features(
     Args:
         split: whose pictures.
         backbone: left on the device and in the mode it came in.
-        cache: a folder, made if needed; the file is a safetensors file with `views`. None keeps
-            nothing.
+        cache: a folder, made if needed; the file is a safetensors file with `views` and their hash.
+            None keeps nothing.
         device: where to compute, such as ``"cuda"``. The result is on the CPU.
         workers: processes that open pictures.
+        read_only: the cache is read and never written to.
 
     Raises:
         ValueError: a picture that cannot be opened, features that are not finite, a damaged cache
@@ -169,13 +178,25 @@ def compute_features(
     path = Path(cache) / f"{split.name}_{backbone.name}_{_hash(split, backbone)}.safetensors"
     if not path.is_file():
         features = _through(split, backbone, device, workers)
-        with atomic(path) as part:
-            save_file({"views": features.views}, part)
+        if not read_only:
+            with atomic(path) as part:
+                facts = {"sha256": _hash_of_views(features.views)}
+                save_file({"views": features.views}, part, metadata=facts)
         return features
     try:
-        return ImageFeatures(load_file(path)["views"])
-    except (SafetensorError, KeyError) as error:
+        with safe_open(path, "pt") as file:
+            views, expected = file.get_tensor("views"), file.metadata()["sha256"]
+        if _hash_of_views(views) != expected or views.shape[1] != len(split.image_names):
+            raise ValueError("its values are not those that were computed")
+        return ImageFeatures(views)
+    except (SafetensorError, OSError, LookupError, TypeError, ValueError) as error:
         raise ValueError(f"compute_features: {path} is damaged, delete it: {error}") from error
+
+
+def _hash_of_views(views: Tensor) -> str:
+    digest = hashlib.sha256(repr((views.dtype, tuple(views.shape))).encode())
+    digest.update(views.numpy().data)
+    return digest.hexdigest()
 
 
 def _hash(split: CaptionedImages, backbone: ImageBackbone) -> str:
@@ -226,20 +247,23 @@ class FeatureFile:
         row: the row of each image name.
 
     Raises:
+        TypeError: no path.
         ValueError: no such file or no ``.npz``; an array missing or of the wrong shape or type; a
-            name twice.
+            name twice; values beyond float32.
 
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = as_path("FeatureFile", path)
         try:
             with self.path.open("rb") as file:
                 arrays = np.load(file, allow_pickle=False)
                 files, feat = arrays["files"], arrays["feat"]
-        except (OSError, EOFError, ValueError, LookupError, zipfile.BadZipFile) as error:
+            names = files.astype(str).ravel().tolist()
+        except Exception as error:  # a file's bytes decide which of its reader's parts fails
             raise ValueError(
-                f"FeatureFile: {path}: expected an .npz file with files and feat, got {error}"
+                f"FeatureFile: {path}: expected an .npz file with files and feat, got "
+                f"{str(error) or type(error).__name__}"
             ) from error
         named = files.ndim == 1 and files.dtype.kind in "US"
         if not named or feat.ndim != 2 or len(feat) != len(files) or feat.dtype.kind != "f":
@@ -247,11 +271,13 @@ class FeatureFile:
                 f"FeatureFile: {path}: expected n names in files and (n, dim) float in feat, got "
                 f"{files.shape} {files.dtype} and {feat.shape} {feat.dtype}"
             )
-        names = files.astype(str).tolist()
         check_unique(f"FeatureFile: {path}", files=names)
         self.row = {name: index for index, name in enumerate(names)}
         precision = np.float16 if feat.dtype.itemsize == 2 else np.float32
-        self.features = torch.from_numpy(feat.astype(precision, copy=False))
+        with np.errstate(over="ignore"):
+            self.features = torch.from_numpy(feat.astype(precision, copy=False))
+        if feat.dtype.itemsize > 4 and (np.isinf(self.features.numpy()) & np.isfinite(feat)).any():
+            raise ValueError(f"FeatureFile: {path}: feat has values beyond the range of float32")
 
     def of(self, image_names: Sequence[str]) -> ImageFeatures:
         """The features of a split's images, in their order, without another copy.
@@ -267,7 +293,10 @@ class FeatureFile:
                 f"features: {first_few(unknown)}; the file has {first_few(list(self.row), most=2)}"
             )
         rows = torch.tensor([self.row[name] for name in image_names])
-        return ImageFeatures(self.features[None], rows)
+        try:
+            return ImageFeatures(self.features[None], rows)
+        except ValueError as error:
+            raise ValueError(f"FeatureFile: {self.path}: {error}") from error
 
 
 class ImageSource:
@@ -279,6 +308,7 @@ class ImageSource:
         cache: a folder for the features of a frozen backbone; None keeps none.
         device: where a frozen backbone computes the features of a split.
         workers: processes that open pictures outside of training.
+        read_only: the cache is read and never written to.
 
     Attributes:
         backbone: the image network, or None where features come from a file.
@@ -289,9 +319,16 @@ class ImageSource:
     """
 
     def __init__(
-        self, images: ImageInput, cache: Path | None, *, device: str = "cpu", workers: int = 0
+        self,
+        images: ImageInput,
+        cache: Path | None,
+        *,
+        device: str = "cpu",
+        workers: int = 0,
+        read_only: bool = False,
     ) -> None:
         self.images, self.cache, self.device, self.workers = images, cache, device, workers
+        self.read_only = read_only
         self.backbone: ImageBackbone | None = None
         if images.features is None:
             weights, frozen = images.weights, images.frozen
@@ -326,7 +363,12 @@ class ImageSource:
                 found = self.file.of(split.image_names)
             elif self.images.frozen:
                 found = compute_features(
-                    split, backbone, cache=self.cache, device=self.device, workers=self.workers
+                    split,
+                    backbone,
+                    cache=self.cache,
+                    device=self.device,
+                    workers=self.workers,
+                    read_only=self.read_only,
                 )
             else:
                 found = TransformedImages(split.open_image, backbone.transform)
@@ -350,14 +392,12 @@ class ImageSource:
             (up to `PICTURES`, ...) float32 pixels, or features on the CPU.
 
         Raises:
-            ValueError: no pictures; one path where several are expected; a file that is missing or
-                no picture; features came from a file, so that nothing here can see a picture.
+            TypeError: one path where several are expected, or what is neither path nor picture.
+            ValueError: no pictures; a file that is missing or no picture; features came from a
+                file, so that nothing here can see a picture.
 
         """
-        if isinstance(pictures, str | Path | Image.Image) or len(pictures) == 0:
-            raise ValueError(
-                f"encode_images: expected a list of one picture or more, got {pictures!r}"
-            )
+        check_list("encode_images", (str, os.PathLike, Image.Image), pictures=pictures)
         if self.backbone is None:
             raise ValueError(
                 "encode_images: expected a run with a backbone, this one was trained on features "

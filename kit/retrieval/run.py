@@ -5,7 +5,7 @@ for record in train(corpus, paper(), "runs/itmeetsal"):
 retriever = kit.runs.load("runs/itmeetsal")
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,19 +14,20 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from safetensors.torch import save_file
+from torch import Tensor, nn
 
+from kit.checks import check_kind, check_list
 from kit.code_version import code_version
 from kit.data import pairs
 from kit.data.epochs import TrainingLoader
-from kit.experiment import Experiment, carry_out
-from kit.files import atomic, read_json, write_json
+from kit.experiment import Experiment, carry_out, check_setting
+from kit.files import as_path, atomic, read_json, write_json
 from kit.metrics.retrieval import CrossModalScores, evaluate_cross_modal
 from kit.retrieval.images import ImageInput, ImageSource
 from kit.retrieval.towers import SharedFeatures, Towers, TowersConfig
-from kit.runs import dotted_name, read_blueprint, read_map_frames
-from kit.training import Epoch, Method, Record, check_precision, device_of, evaluating
+from kit.runs import dotted_name, read_map_frames, restored
+from kit.training import Epoch, Method, Record, device_of, evaluating
 
 MAP_PAIRS = 40  # Figure 6: pairs of the test split whose features are kept of each epoch
 SELECTION = "R@1 sum"  # validation R@1 of both directions together chooses the epoch
@@ -62,30 +63,36 @@ def train(
         The records of `kit.training.fit`.
 
     Raises:
+        TypeError: an argument of another type, by its name.
         ValueError: `out` holds another run (the difference is named), and whatever the readers
             refuse.
         FloatingPointError: a term that is not finite.
 
     """
-    check_precision("train", precision, device)
+    setting = check_setting(out, seed, device, precision, workers)
     images = images or ImageInput()
+    check_kind("train", pairs.Corpus, corpus=corpus)
+    check_kind("train", TowersConfig, config=config)
+    check_kind("train", ImageInput, images=images)
     settings = {
         "method": dotted_name(type(config)),
         "config": asdict(config),
         "images": images.facts(corpus),
         "corpus": {"name": corpus.name, "counts": corpus.counts, "hash": corpus.fingerprint()},
-        "seed": seed,
+        "seed": setting.seed,
         "precision": precision,
         "code": code_version(type(config), __name__),
     }
 
     def build(folder: Path) -> Experiment:
         vocabulary = pairs.Vocabulary.of(corpus.train.captions, min_count=config.min_word_count)
-        opening = pairs.default_workers(corpus.train) if workers is None else workers
+        opening = setting.workers
+        if opening is None:
+            opening = pairs.default_workers(corpus.train)
         cache = Path(images.cache) if images.cache else folder / "features"
         source = ImageSource(images, cache, device=device, workers=opening)
         seen = source.pictures(corpus.train)
-        training = pairs.TrainingPairs(corpus.train, seen, vocabulary, seed=seed)
+        training = pairs.TrainingPairs(corpus.train, seen, vocabulary, seed=setting.seed)
         blueprint = RetrieverBlueprint(
             method=dotted_name(type(config)),
             config=asdict(config),
@@ -110,7 +117,7 @@ def train(
             test=lambda: {"test": scores_by_name(retriever.evaluate(corpus.test))},
         )
 
-    yield from carry_out(out, settings, build)
+    yield from carry_out(setting.out, settings, build)
 
 
 @dataclass(frozen=True)
@@ -132,6 +139,7 @@ class Retriever:
             (pictures, dim) float32, of any norm.
 
         Raises:
+            TypeError: one path for a list of them, or what is neither path nor picture.
             ValueError: no picture, or one that cannot be opened; the run was trained on features
                 from a file, so that none can be encoded.
 
@@ -140,15 +148,37 @@ class Retriever:
         return torch.cat(parts)
 
     def encode_features(self, features: Tensor) -> Tensor:
-        """Encode what the trained networks take: pixels, or a frozen backbone's features."""
+        """Encode what the trained networks take: pixels, or a frozen backbone's features.
+
+        Raises:
+            TypeError: no tensor.
+            ValueError: another shape than the networks take, or no rows.
+
+        """
+        check_kind("encode_features", Tensor, features=features)
         networks = self.method.networks
+        given = isinstance(self.source.trained, nn.Identity)
+        expected = (self.source.feature_dim,) if given else (3, "height", "width")
+        fits = features.ndim == 1 + len(expected) and len(features) > 0
+        if not fits or features.shape[1] != expected[0] or not features.is_floating_point():
+            raise ValueError(
+                f"encode_features: expected (rows, {', '.join(map(str, expected))}) float, got "
+                f"{tuple(features.shape)} {features.dtype}"
+            )
         device = device_of(networks)
         with evaluating(networks):
             parts = [self.towers.encode_images(part.to(device)) for part in features.split(256)]
         return torch.cat(parts).float()
 
     def encode_texts(self, sentences: Sequence[str]) -> Tensor:
-        """Encode sentences: (sentences, dim) float32, of any norm."""
+        """Encode sentences: (sentences, dim) float32, of any norm.
+
+        Raises:
+            TypeError: one sentence for a list of them, or what is no text.
+            ValueError: no sentence.
+
+        """
+        check_list("encode_texts", (str,), sentences=sentences)
         tokens = self.vocabulary.tokens(sentences)
         order = torch.from_numpy(np.argsort(tokens.lengths, kind="stable"))
         networks = self.method.networks
@@ -164,6 +194,7 @@ class Retriever:
 
     def encode_split(self, split: pairs.CaptionedImages) -> tuple[Tensor, Tensor]:
         """Each image of a split once, each caption once: (images, dim) and (captions, dim)."""
+        check_kind("encode_split", pairs.CaptionedImages, split=split)
         parts = [self.encode_features(batch) for batch in self.source.batches(split)]
         return torch.cat(parts), self.encode_texts(split.captions)
 
@@ -219,24 +250,23 @@ def restore(folder: Path | str, config_type: type[TowersConfig]) -> Retriever:
         config_type: the class of the numbers that it was trained with.
 
     Raises:
-        ValueError: a folder whose first epoch is not done, of another method, or of an earlier
-            version of the kit.
+        TypeError: no path.
+        ValueError: a folder whose first epoch is not done, or of another method; damaged or missing
+            files.
 
     """
-    folder = Path(folder).resolve()
-    facts = read_blueprint(folder, config_type, "best.safetensors")
-    if "image_feature_dim" not in facts:
-        raise ValueError(f"restore: {folder} is of an earlier version of the kit; train anew")
-    images, vocabulary = ImageInput(**facts["images"]), tuple(facts["vocabulary"])
-    blueprint = RetrieverBlueprint(**facts | {"images": images, "vocabulary": vocabulary})
-    if images.frozen:
-        images = replace(images, weights=str(folder / str(images.weights)))
-    cache = folder / "features"
-    source = ImageSource(images, cache if cache.is_dir() else None)
-    retriever = blueprint.build(config_type(**blueprint.config), source)
-    retriever.method.networks.load_state_dict(load_file(folder / "best.safetensors"))
-    retriever.method.networks.eval()
-    return retriever
+
+    def prepare(folder: Path, facts: dict[str, Any]) -> Callable[[], Retriever]:
+        images, vocabulary = ImageInput(**facts["images"]), tuple(facts["vocabulary"])
+        blueprint = RetrieverBlueprint(**facts | {"images": images, "vocabulary": vocabulary})
+        config = config_type(**blueprint.config)
+        # Whoever wrote the folder names no other place.
+        weights = str(folder / "backbone.safetensors") if images.frozen else None
+        images = replace(images, weights=weights, cache=None)
+        source = ImageSource(images, folder / "features", read_only=True)
+        return lambda: blueprint.build(config, source)
+
+    return restored(folder, config_type, "best.safetensors", prepare)
 
 
 class PairMap(NamedTuple):
@@ -260,7 +290,7 @@ def read_map(folder: Path | str) -> PairMap:
 
     """
     epochs, features = read_map_frames(folder)
-    captions = read_json(Path(folder) / "map" / "pairs.json")["captions"]
+    captions = read_json(as_path("read_map", folder, "folder") / "map" / "pairs.json")["captions"]
     return PairMap(epochs, features["image"], features["text"], captions)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam
 
-from kit.checks import check_number, check_whole
+from kit.checks import check_fields, check_number, check_whole
 from kit.data.pairs import PairBatch
 from kit.encoders.sequence import BiLSTM
 from kit.training import Method
@@ -46,6 +46,7 @@ class TowersConfig:
     epochs: int = 30  # not printed
 
     def __post_init__(self) -> None:
+        check_fields(self)
         name = type(self).__name__
         counts = ("word_dim", "lstm_units", "min_word_count", "decay_epochs", "epochs")
         check_whole(name, at_least=1, **{count: getattr(self, count) for count in counts})

@@ -170,7 +170,7 @@ def test_one_number_of_one_buffer_changes_the_key(tmp_path: Path) -> None:
 def test_an_interrupted_computation_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def half(tensors: object, path: Path) -> None:
+    def half(tensors: object, path: Path, **_: object) -> None:
         path.write_bytes(b"half")
         raise KeyboardInterrupt
 
