@@ -143,8 +143,9 @@ def imported(file: Path) -> Iterator[str]:
 
 # Downwards only; rooms of one floor do not know each other.
 FLOORS = [
-    {"checks", "files", "information", "code_version", "processes", "figures"},
-    {"training"},
+    {"arguments"},
+    {"checks", "files", "code_version", "processes", "figures"},
+    {"training", "information"},
     {"encoders", "diagnostics", "metrics"},
     {"data", "runs"},
     {"experiment"},
