@@ -1,7 +1,7 @@
 """Several configurations on one corpus: what a table of the paper needs."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,9 +13,6 @@ from kit.distillation.inputs import ClipInput
 from kit.distillation.run import Inputs, train
 from kit.distillation.single import AuxiliaryAlone, TeacherAlone
 from kit.processes import side_by_side
-from kit.training import Record
-
-Training = Callable[[], Iterator[Record]]
 
 
 def pretrain_auxiliary(
@@ -39,7 +36,7 @@ def pretrain_auxiliary(
 
     """
     frozen: dict[str, ClipInput] = {}
-    trainings: list[Training] = []
+    trainings = []
     alone = replace(AuxiliaryAlone.like(config), selection="last")
     for name, settings in auxiliary.items():
         if settings.frozen or settings.weights is not None or settings.encoder == "identity":
@@ -94,17 +91,15 @@ def train_configurations(
             f"train_configurations: {', '.join(orphans)}: expected one configuration that trains "
             f"the teacher alone, got {', '.join(teachers) or 'none'}"
         )
-    first: list[Training] = []
-    afterwards: list[Training] = []  # with a frozen teacher, which is among the first
+    given: dict[str, Any] = {"target": target, "auxiliary": auxiliary}
+    trainings = {}
     for name, config in configurations.items():
-        given = {"target": target, "auxiliary": auxiliary}
-        inputs: dict[str, Any] = {r: i if r in config.reads else {} for r, i in given.items()}
+        inputs = {role: given[role] if role in config.reads else {} for role in given}
         if name in orphans:
             inputs["teacher_run"] = folders[teachers[0]]
-        training = partial(train, corpus, config, folders[name], **inputs, **how)
-        (afterwards if name in orphans else first).append(training)
-    side_by_side(first)
-    side_by_side(afterwards)
+        trainings[name] = partial(train, corpus, config, folders[name], **inputs, **how)
+    side_by_side([trainings[name] for name in trainings if name not in orphans])
+    side_by_side([trainings[name] for name in orphans])  # their teacher is trained by now
     return folders
 
 
