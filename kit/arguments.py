@@ -5,7 +5,7 @@ without axes are numbers too: the function gets Python's own.
 """
 
 import reprlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import wraps
 from inspect import signature
 from numbers import Integral, Real
@@ -83,16 +83,27 @@ def kind_of(hint: Any) -> Kind | None:
     if origin in LISTS:
         element = kind_of(inner[0]) if inner else None
         return Kind("a list" + MANY.get(inner[:1], ""), lambda value: _list(value, element))
+    if origin is Iterable:
+        return Kind("iterable", lambda value: value if _iterable(value) else NOT_SO)
     if origin in (Mapping, dict):
         return Kind("a mapping", lambda value: value if isinstance(value, Mapping) else NOT_SO)
     if isinstance(hint, type) and f"{hint.__module__}.{hint.__name__}" == "torch.Tensor":
         return Kind("a tensor", _tensor_reader())
     runtime = not getattr(hint, "_is_protocol", False)
-    if isinstance(hint, type) and hint is not object and runtime:
+    if isinstance(hint, type) and hint not in (object, Any) and runtime:
         article = "an" if hint.__name__[0] in "AEIOU" else "a"
         words = f"{article} {hint.__name__}"
         return Kind(words, lambda value: value if isinstance(value, hint) else NOT_SO)
     return None
+
+
+def as_array(name: str, argument: str, values: Any) -> np.ndarray[Any, Any]:
+    """As numpy has it, also a tensor; or refused where numpy has no array of it."""
+    try:
+        return values.detach().cpu().numpy() if hasattr(values, "detach") else np.asarray(values)
+    except (TypeError, ValueError, RuntimeError):
+        found = described(values)
+        raise ValueError(f"{name}: {argument} must be an array, got {found}") from None
 
 
 def described(value: Any) -> str:
@@ -190,11 +201,18 @@ def _array(value: Any) -> Any:
     return value if isinstance(value, list | tuple) or hasattr(value, "__array__") else NOT_SO
 
 
+def _iterable(value: Any) -> bool:
+    """Whether things come one after the other; letters do not count."""
+    one = isinstance(value, str | bytes) or getattr(value, "shape", None) == ()
+    return isinstance(value, Iterable) and not one
+
+
 def _list(value: Any, element: Kind | None) -> Any:
     """A list whose elements are all of a kind; a vector of numbers is one too."""
-    if len(getattr(value, "shape", ())) == 1 and not isinstance(value, np.ma.MaskedArray):
-        value = NOT_SO if getattr(value, "is_meta", False) else value.tolist()
-    if isinstance(value, str | bytes) or not isinstance(value, Collection) or value is NOT_SO:
+    if hasattr(value, "shape"):
+        plain = not isinstance(value, np.ma.MaskedArray) and not getattr(value, "is_meta", False)
+        value = value.tolist() if plain and len(value.shape) == 1 else NOT_SO
+    if not _iterable(value) or not isinstance(value, Collection):
         return NOT_SO
     if element is None:
         return value
