@@ -40,9 +40,9 @@ def direction(features: Tensor, *, dim: int = 1) -> Tensor:
         axes = f"{features.ndim} axes"
         raise ValueError(f"direction: dim must be an axis of features, got {dim} and {axes}")
     largest = torch.linalg.vector_norm(features.detach(), torch.inf, dim, keepdim=True)
-    scale = torch.exp2(-(largest.clamp_min(1).log2() * 0.75).floor())
+    scale = torch.exp2(-(largest.clamp(min=1).log2() * 0.75).floor())
     lengths: Tensor = torch.linalg.vector_norm(features * scale, dim=dim, keepdim=True) / scale
-    return features / lengths.clamp_min(1e-12)
+    return features / lengths.clamp(min=1e-12)
 
 
 @checked

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 from toy_method import Numbers, ToyMethod
 
-from kit import metrics
+from kit import figures, metrics
 from kit.amid.losses import AdversaryWeights
 from kit.data.log_mel import LogMel
 from kit.metrics import Interval
@@ -71,6 +71,8 @@ def public(module: str) -> dict[str, Callable[..., Any]]:
 ROOMS = {name: thing for module in (*MODULES, "metrics") for name, thing in public(module).items()}
 # What functions return, and what only holds functions that stand in the table.
 RESULTS = {"Interval", "MutualInformationEstimate", "AdversaryWeights"}
+DRAWN = {name: thing for name, thing in public("figures").items() if inspect.isfunction(thing)}
+DRAWN.pop("use_in_notebooks")
 
 
 def room(name: str) -> Callable[..., Any]:
@@ -189,6 +191,74 @@ call(STUDY.detectable, "Interval.detectable", seeds=4)
 call(STUDY.seeds_for, "Interval.seeds_for", difference=1.2)
 call(STUDY.needed, "Interval.needed", difference=1.2)
 
+POINTS = np.array([[0.0, 1], [2, 0], [1, 1], [3, 2]])
+PICTURES = [np.zeros((4, 4, 3), np.uint8)] * 2
+CLIPS = [np.zeros((2, 4, 4, 3), np.uint8)] * 2
+NAMES = ["a", "b", "c", "d"]
+
+FIGURES: dict[str, dict[str, Any]] = {
+    "class_bars": {
+        **{"classes": NAMES, "ours": [1.0, 2, 3, 4], "reference": [2.0, 2, 2, 2]},
+        **{"names": ("one", "other"), "counts": [1, 2, 3, 4], "title": "t"},
+    },
+    "confusion_matrices": {"runs": {"one": np.eye(4, dtype=int)}, "classes": NAMES},
+    "clip_strip": {
+        **{"videos": CLIPS, "titles": ["a", "b"], "frames_per_second": 2.0, "title": "t"},
+        **{"sounds": [np.zeros(80)] * 2, "sample_rate": 80, "spectrograms": [np.zeros((4, 3))] * 2},
+    },
+    "discriminated_clouds": {
+        **{"image_points": POINTS, "text_points": POINTS, "labels": NAMES, "title": "t"},
+        **{"image_probability": np.full((4, 4), 0.5), "reach": 4.0},
+    },
+    "curves": {
+        **{"x": [1, 2], "panels": {"p": {"c": [1.0, 2]}}, "title": "t", "x_title": "x"},
+        **{"references": {"p": {"r": 1.0}}, "shaded": {"s": (1.0, 2.0)}, "grey": ["c"]},
+        "markers": True,
+    },
+    "adversary_diagram": {"adversary": "unified"},
+    "distillation_diagram": {},
+    "adversary_curves": {
+        "outputs": {"D1": {"of the teacher": [0.5, 0.5]}},
+        **{"weights": {"w": [0.5, 0.5]}, "warm_up": 1},
+    },
+    "gap_curves": {"runs": {"r": [1.0, 2.0]}, "warm_up": 1},
+    "embedding_map": {
+        **{"first_points": POINTS, "second_points": POINTS, "names": NAMES, "title": "t"},
+        **{"sides": ("image", "text"), "classes": ["x", "x", "y", "y"], "epochs": None},
+    },
+    "embedding_maps": {
+        **{"maps": {"m": (POINTS, POINTS)}, "names": NAMES, "sides": ("image", "text")},
+        **{"classes": ["x", "x", "y", "y"], "title": "t"},
+    },
+    "captioned_pictures": {"pictures": PICTURES, "captions": [["a"], ["b"]], "title": "t"},
+    "retrieval_gallery": {
+        **{"queries": ["a", "b"], "retrieved": [PICTURES, PICTURES], "title": "t"},
+        "hits": [[True, False], [False, True]],
+    },
+    "information_bars": {"teachers": {"t": (1.0, 0.5, 0.2)}, "title": "t"},
+    "matrices": {
+        **{"panels": {"p": np.eye(4)}, "title": "t", "row_names": NAMES, "column_names": NAMES},
+        **{"row_title": "r", "column_title": "c", "marks": {"p": [(0, 0)]}, "decimals": 1},
+    },
+    "precision_recall_curves": {
+        "curves": {"way": {"run": ([0.5, 1.0], [1.0, 0.5])}},
+        "title": "t",
+    },
+    "project": {"features": POINTS, "method": "pca", "initial": None, "seed": 0},
+    "project_epochs": {"features": [POINTS, POINTS], "method": "pca", "seed": 0},
+    "claims_table": {
+        "claims": [figures.Claim("c", "p", Interval(1.5, -1.0, 4.0, seeds=3))],
+        **{"title": "t", "notes": ["n"]},
+    },
+    "results_table": {
+        **{"columns": ["c"], "rows": [figures.ResultRow("r", [1.0])], "title": "t", "notes": ["n"]},
+    },
+    "training_curves": {
+        "history": [{"epoch": 1, "means": {"a": 1.0}}, {"epoch": 2, "means": {"a": 2.0}}],
+        **{"names": None, "labels": {"a": "A"}, "references": None, "title": "t"},
+    },
+}
+
 EVERY = pytest.mark.parametrize("name", CALLS)
 
 
@@ -247,7 +317,7 @@ def holds_nan(value: Any, *, infinite: bool = False) -> bool:
 
 def ask(name: str, argument: str, odd: Any) -> None:
     """Answered without nan, or refused by the function's and the argument's names."""
-    function, arguments = CALLS[name]
+    function, arguments = CALLS.get(name) or (DRAWN[name], FIGURES[name])
     try:
         result = function(**{**arguments, argument: odd})
     except (ValueError, TypeError) as error:
@@ -265,6 +335,15 @@ def test_odd_values_are_answered_or_refused_by_name(name: str) -> None:
     for argument in CALLS[name][1]:
         for odd in ODD:
             ask(name, argument, odd)
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_figures_of_odd_values_are_drawn_or_refused_by_name(name: str) -> None:
+    DRAWN[name](**FIGURES[name])
+    for argument in FIGURES[name]:
+        for odd in ODD:
+            if not isinstance(odd, torch.Tensor):
+                ask(name, argument, odd)
 
 
 numbers = st.one_of(st.floats(), st.integers(), st.floats(width=32), st.complex_numbers())

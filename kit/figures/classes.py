@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 from plotly.subplots import make_subplots
 
+from kit.arguments import checked
 from kit.figures.look import ABOVE, COLOURS, GREY, GRID, lay_out
 from kit.figures.matrices import matrices
 
@@ -40,6 +41,7 @@ class _Row(NamedTuple):
         return round(self.ours - self.theirs, 9)
 
 
+@checked
 def class_bars(
     classes: Sequence[str],
     ours: ArrayLike,
@@ -91,6 +93,7 @@ def class_bars(
     return figure
 
 
+@checked
 def confusion_matrices(runs: Mapping[str, ArrayLike], classes: Sequence[str]) -> go.Figure:
     """Draw confusion matrices side by side on one scale: rows are true, columns predicted classes.
 

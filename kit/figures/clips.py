@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from kit.arguments import checked
 from kit.figures.look import COLOURS, Html, beside, page, png
 
 Video = NDArray[np.uint8]
@@ -24,6 +25,7 @@ COLUMNS = 200  # of a drawn wave
 QUIET, LOUD = (255, 255, 255), (0, 65, 106)
 
 
+@checked
 def clip_strip(
     videos: Sequence[Video] | Video,
     titles: Sequence[str],

@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
+from kit.arguments import checked
 from kit.figures.look import COLOURS, lay_out, play_button, slider
 
 Floats = NDArray[np.float32]
@@ -15,6 +16,7 @@ IMAGE, TEXT = COLOURS[0], COLOURS[1]
 SCALE = ((0.0, "#F2C6A0"), (0.5, "#FFFFFF"), (1.0, "#A9CCE3"))
 
 
+@checked
 def discriminated_clouds(
     image_points: ArrayLike,
     text_points: ArrayLike,

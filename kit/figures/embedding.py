@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 from plotly.subplots import make_subplots
 
+from kit.arguments import checked
 from kit.figures.look import (
     COLOURS,
     GREY,
@@ -47,6 +48,7 @@ class _Pairs(NamedTuple):
         return groups
 
 
+@checked
 def embedding_map(
     first_points: ArrayLike,
     second_points: ArrayLike,
@@ -113,6 +115,7 @@ def embedding_map(
     return figure
 
 
+@checked
 def embedding_maps(
     maps: Mapping[str, tuple[ArrayLike, ArrayLike]],
     names: Sequence[str],

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from kit.arguments import checked
 from kit.figures.look import HIT, MISS, Html, beside, page, png
 
 HEIGHT = 96  # of a picture, in pixels of the screen
@@ -17,6 +18,7 @@ Item = str | Picture
 Items = Sequence[Item] | Picture  # several pictures of one size may be one array
 
 
+@checked
 def captioned_pictures(pictures: Items, captions: Sequence[Sequence[str]], *, title: str) -> Html:
     """Show pictures, each beside what is said of it.
 
@@ -42,6 +44,7 @@ def captioned_pictures(pictures: Items, captions: Sequence[Sequence[str]], *, ti
     return page(title, *rows)
 
 
+@checked
 def retrieval_gallery(
     queries: Items,
     retrieved: Sequence[Items] | Picture,

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from kit.arguments import checked
+
 Points = NDArray[np.float32]
 
 FEWEST_ROWS = 4
@@ -17,6 +19,7 @@ NEIGHBOURS = 15.0
 ONE_THREAD_BELOW = 2000  # rows; below, the threads of scikit-learn wait for each other
 
 
+@checked
 def project(
     features: ArrayLike, method: str = "pca", *, initial: ArrayLike | None = None, seed: int = 0
 ) -> Points:
@@ -59,6 +62,7 @@ def project(
     return points if start is None else _turned_onto(points, start)
 
 
+@checked
 def project_epochs(features: Sequence[ArrayLike], method: str = "pca", *, seed: int = 0) -> Points:
     """One map per epoch, each starting where the last one ended, so that points can be followed.
 
