@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple, TypeVar, Union, cast, get_args, get
 from typing import get_type_hints as type_hints
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 Checked = TypeVar("Checked", bound=Callable[..., Any])
 NOT_SO: Any = object()  # what a reader returns of a value of another kind
@@ -73,7 +74,9 @@ def kind_of(hint: Any) -> Kind | None:
     """The kind that an annotation asks for, or None where it is left alone."""
     origin, inner = get_origin(hint) or hint, get_args(hint)
     if origin in (Union, UnionType):
-        return _any_of([kind_of(member) for member in inner])
+        numbers = ARRAY_LIKE if set(ARRAY_LIKE) <= set(inner) else ()
+        kinds = [kind_of(member) for member in inner if member not in numbers]
+        return _any_of([*kinds, Kind("numbers", _numbers)] if numbers else kinds)
     if origin is Literal:
         return Kind(" or ".join(map(repr, inner)), lambda value: _choice(value, inner))
     if hint in PLAIN:
@@ -83,10 +86,16 @@ def kind_of(hint: Any) -> Kind | None:
     if origin in LISTS:
         element = kind_of(inner[0]) if inner else None
         return Kind("a list" + MANY.get(inner[:1], ""), lambda value: _list(value, element))
+    if origin is tuple and inner and inner[-1] is not ...:
+        parts = [kind_of(one) for one in inner]
+        words = f"a list of {len(parts)}" + MANY.get(inner[:1], "").replace(" of", "")
+        return Kind(words, lambda value: _tuple(value, parts))
     if origin is Iterable:
         return Kind("iterable", lambda value: value if _iterable(value) else NOT_SO)
     if origin in (Mapping, dict):
-        return Kind("a mapping", lambda value: value if isinstance(value, Mapping) else NOT_SO)
+        keys, held = (kind_of(one) for one in inner or (Any, Any))
+        words = f"a mapping to {held.words}" if held else "a mapping"
+        return Kind(words, lambda value: _mapping(value, keys, held))
     if isinstance(hint, type) and f"{hint.__module__}.{hint.__name__}" == "torch.Tensor":
         return Kind("a tensor", _tensor_reader())
     runtime = not getattr(hint, "_is_protocol", False)
@@ -194,17 +203,50 @@ def _tensor_reader() -> Callable[[Any], Any]:
     return read
 
 
-def _array(value: Any) -> Any:
-    """Arrays, and what numpy reads as one; a mask would be lost."""
-    if isinstance(value, np.ma.MaskedArray) or hasattr(value, "is_meta"):
-        return NOT_SO
-    return value if isinstance(value, list | tuple) or hasattr(value, "__array__") else NOT_SO
-
-
 def _iterable(value: Any) -> bool:
     """Whether things come one after the other; letters do not count."""
     one = isinstance(value, str | bytes) or getattr(value, "shape", None) == ()
     return isinstance(value, Iterable) and not one
+
+
+def _array(value: Any) -> Any:
+    """Arrays with axes, and what numpy reads as one; a mask would be lost."""
+    other = isinstance(value, np.ma.MaskedArray) or hasattr(value, "is_meta")
+    if other or getattr(value, "shape", None) == ():
+        return NOT_SO
+    listed = isinstance(value, list | tuple | range)
+    return value if listed or hasattr(value, "__array__") else NOT_SO
+
+
+def _numbers(value: Any) -> Any:
+    """A real number, or an array or nested lists of them; None stands for what is missing."""
+    try:
+        value = value.detach().cpu().numpy() if hasattr(value, "is_meta") else value
+        if _array(value) is NOT_SO:
+            return _number(value)
+        array = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError):
+        return NOT_SO
+    if array.dtype.kind == "O":
+        return value if all(one is None or isinstance(one, Real) for one in array.flat) else NOT_SO
+    return value if array.dtype.kind in "biuf" else NOT_SO
+
+
+def _tuple(value: Any, parts: list[Kind | None]) -> Any:
+    """A list of so many, each of its kind."""
+    things = _list(value, None)
+    if things is NOT_SO or len(things) != len(parts):
+        return NOT_SO
+    read = [part.read(one) if part else one for part, one in zip(parts, things, strict=True)]
+    return NOT_SO if any(one is NOT_SO for one in read) else tuple(read)
+
+
+def _mapping(value: Any, keys: Kind | None, held: Kind | None) -> Any:
+    """A mapping whose keys and values are all of a kind."""
+    if not isinstance(value, Mapping) or (keys and any(keys.read(k) is NOT_SO for k in value)):
+        return NOT_SO
+    read = {key: held.read(one) for key, one in value.items()} if held else value
+    return NOT_SO if any(one is NOT_SO for one in read.values()) else read
 
 
 def _list(value: Any, element: Kind | None) -> Any:
@@ -230,5 +272,6 @@ PLAIN: dict[Any, Kind] = {
     str: Kind("a string", lambda value: value if isinstance(value, str) else NOT_SO),
     NoneType: Kind("None", lambda value: value if value is None else NOT_SO),
 }
+ARRAY_LIKE = get_args(ArrayLike)
 LISTS = (Sequence, Collection, list)
 MANY = {(float,): " of numbers", (int,): " of whole numbers", (str,): " of strings"}

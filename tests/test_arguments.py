@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from kit.arguments import as_array, checked, described
@@ -29,6 +29,8 @@ def takes(
     labels: Sequence[int] | NDArray[np.integer] | Tensor = (),
     weight: float | Tensor = 0.0,
     shares: Mapping[str, float] | None = None,
+    pair: tuple[float, float] = (0.0, 0.0),
+    scores: ArrayLike = 0.0,
     records: Iterable[Any] = (),
     anything: Any = None,
 ) -> dict[str, Any]:
@@ -59,7 +61,10 @@ def takes(
         ("ks", torch.tensor([1, 5]), [1, 5]),
         ("ks", [np.int64(1), 5], (1, 5)),
         ("ks", range(1, 3), range(1, 3)),
-        ("shares", {}, {}),
+        ("shares", {"a": np.float32(0.5)}, {"a": 0.5}),
+        ("pair", [1, np.float32(0.5)], (1, 0.5)),
+        ("scores", [1, None, 2.0], [1, None, 2.0]),
+        ("scores", np.float32(0.5), 0.5),
         ("anything", "x", "x"),
     ],
 )
@@ -104,7 +109,15 @@ def test_what_is_taken_arrives_plain(argument: str, value: Any, expected: Any) -
         ("labels", np.ma.array([0, 1]), "a list of .*, got a int64 masked array"),
         ("labels", np.ma.masked, "a list of .*, got a"),
         ("weight", "1", "a number or a tensor, got '1'"),
-        ("shares", [("a", 1.0)], "a mapping, got a list"),
+        ("shares", [("a", 1.0)], "a mapping to a number, got a list"),
+        ("shares", {1: 1.0}, "a mapping to a number, got a dict"),
+        ("shares", {"a": "1"}, "a mapping to a number, got a dict"),
+        ("pair", (1.0,), r"a list of 2 numbers, got a tuple \(1\.0,\)"),
+        ("pair", 1.0, r"a list of 2 numbers, got 1\.0"),
+        ("scores", None, "numbers, got None"),
+        ("scores", ["a"], "numbers, got a list"),
+        ("scores", [[1], [1, 2]], "numbers, got a list"),
+        ("scores", torch.ones(2, device="meta"), "numbers, got a meta float32 tensor"),
         ("records", "abc", "iterable, got 'abc'"),
     ],
 )

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
 from kit.arguments import checked
-from kit.figures.look import COLOURS, lay_out, play_button, slider
+from kit.figures.look import COLOURS, float32, lay_out, play_button, slider
 
 Floats = NDArray[np.float32]
 IMAGE, TEXT = COLOURS[0], COLOURS[1]
@@ -45,10 +45,7 @@ def discriminated_clouds(
             and 1, a label twice, a reach that is not positive.
 
     """
-    image, text, ground = (
-        np.asarray(values, dtype=np.float32)
-        for values in (image_points, text_points, image_probability)
-    )
+    image, text, ground = map(float32, (image_points, text_points, image_probability))
     _check(image, text, ground, labels, reach)
     frames = [
         go.Frame(name=label, data=_moved(image[at], text[at], ground[at]), traces=[0, 1, 2])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +66,9 @@ def retrieval_gallery(
         ValueError: no query, lengths that disagree, an item that is neither.
 
     """
+    for which, lists in (("retrieved", retrieved), ("hits", hits)):
+        if not all(isinstance(one, Collection) and not isinstance(one, str) for one in lists):
+            raise ValueError(f"retrieval_gallery: {which} must hold a list for each query")
     if len(queries) == 0 or not len(queries) == len(retrieved) == len(hits):
         raise ValueError(
             "retrieval_gallery: expected at least one query, and items and hits for each, got "

@@ -51,14 +51,6 @@ def real_matrix(name: str, argument: str, values: Any) -> Floats:
     return matrix
 
 
-def numbers(name: str, argument: str, values: Any) -> Floats:
-    """Return an array of real numbers of any shape as float64, or refuse what is none."""
-    array = as_array(name, argument, values)
-    if array.dtype.kind not in "iuf" or isinstance(values, np.ma.MaskedArray):
-        raise ValueError(f"{name}: {argument} must be real numbers, got {described(values)}")
-    return array.astype(np.float64)
-
-
 def ids_of(name: str, argument: str, ids: Any, rows: int) -> NDArray[Any]:
     """Return (rows,) ids as strings or integers; refuse what is missing, and 1 beside "1"."""
     array = hasattr(ids, "__array__")

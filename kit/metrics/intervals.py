@@ -236,8 +236,7 @@ def _reach(seeds: int, error: float, query_error: float) -> float:
 def _differences(
     name: str, scores: ArrayLike, reference: ArrayLike, *, axes: tuple[int, ...]
 ) -> NDArray[np.float64]:
-    one = arrays.numbers(name, "scores", scores)
-    other = arrays.numbers(name, "reference", reference)
+    one, other = np.asarray(scores, np.float64), np.asarray(reference, np.float64)
     if one.ndim not in axes or one.shape != other.shape or one.size == 0:
         raise ValueError(
             f"{name}: scores and reference must be of one shape, not empty, with "

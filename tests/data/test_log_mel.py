@@ -242,7 +242,6 @@ def test_bands_that_hold_no_frequency_are_counted() -> None:
             np.zeros(800, np.int16),
             r"float waveforms \(\.\.\., from 200\), got int16 \(800,\)$",
         ),
-        (np.float32(0.5), r"float waveforms \(\.\.\., from 200\), got float32 \(\)$"),
         (
             np.zeros((0, 800)),
             r"float waveforms \(\.\.\., from 200\), got float64 \(0, 800\)$",
