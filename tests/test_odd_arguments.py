@@ -287,7 +287,26 @@ def test_every_public_function_stands_in_the_table() -> None:
 META = torch.device("meta")
 ODD: list[Any] = [
     *(None, True, False, object(), len, int, ..., Path("a"), Decimal("0.5"), Fraction(1, 2)),
-    *("0.5", "", "row", b"row", "abcd", 0.5, math.nan, math.inf, -math.inf, -1, 0, 2**70, 10**400),
+    *(
+        "0.5",
+        "",
+        "row",
+        b"row",
+        "abcd",
+        0.5,
+        5e-324,
+        1e-300,
+        1e-17,
+        1e17,
+        1e300,
+        math.nan,
+        math.inf,
+        -math.inf,
+        -1,
+        0,
+        2**70,
+        10**400,
+    ),
     *(1j, [], (), {}, set(), [1, 2], [0.5, None], ["a", "b", "c", "d"], [[1], [1, 2]], [None] * 4),
     *(range(4), (0, 1, 2, 2), iter([1]), {"a": 1}, [math.nan] * 4, [1, "1", 2, 3], (1, 1)),
     *(np.float16(0.5), np.float32(0.5), np.int64(2), np.bool_(True), np.longdouble(0.5)),
@@ -344,7 +363,8 @@ def ask(name: str, argument: str, odd: Any, calls: Calls) -> None:
         assert named or calls is FIGURES, (argument, odd, message)
         return
     if not (isinstance(odd, torch.Tensor) and holds_nan(odd, infinite=True)):
-        assert not holds_nan(result), (argument, odd, result)
+        infinite = isinstance(odd, int | float) and math.isfinite(float(min(odd, 1e300)))
+        assert not holds_nan(result, infinite=infinite), (argument, odd, result)
 
 
 @EVERY
@@ -379,7 +399,7 @@ values = st.one_of(numbers, st.text(max_size=4), arrays, lists)
 
 
 @EVERY
-@settings(max_examples=25, derandomize=True, deadline=None, database=None)
+@settings(max_examples=15, derandomize=True, deadline=None, database=None)
 @given(data=st.data())
 def test_drawn_values_are_answered_or_refused_by_name(name: str, data: st.DataObject) -> None:
     argument = data.draw(st.sampled_from(sorted(CALLS[name][1])))

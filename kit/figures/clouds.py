@@ -104,9 +104,9 @@ def _check(
             "image_probability (frames, height, width) and a label per frame, got "
             f"{image.shape}, {text.shape}, {ground.shape} and {len(labels)} labels"
         )
-    if len(set(labels)) != len(labels) or not 0 < reach < float("inf"):
+    if len(set(labels)) != len(labels) or not 0 < reach < 1e30:
         raise ValueError(
-            f"{name}: expected labels that differ and a positive reach, got {list(labels)} "
+            f"{name}: expected labels that differ and a positive reach below 1e30, got {list(labels)} "
             f"and {reach}"
         )
     if not all(np.isfinite(values).all() for values in (image, text)):
