@@ -5,7 +5,7 @@ without axes are numbers too: the function gets Python's own.
 """
 
 import reprlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import wraps
 from inspect import signature
 from numbers import Integral, Real
@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple, TypeVar, Union, cast, get_args, get
 from typing import get_type_hints as type_hints
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 Checked = TypeVar("Checked", bound=Callable[..., Any])
 NOT_SO: Any = object()  # what a reader returns of a value of another kind
@@ -73,7 +74,9 @@ def kind_of(hint: Any) -> Kind | None:
     """The kind that an annotation asks for, or None where it is left alone."""
     origin, inner = get_origin(hint) or hint, get_args(hint)
     if origin in (Union, UnionType):
-        return _any_of([kind_of(member) for member in inner])
+        numbers = ARRAY_LIKE if set(ARRAY_LIKE) <= set(inner) else ()
+        kinds = [kind_of(member) for member in inner if member not in numbers]
+        return _any_of([*kinds, Kind("numbers", _numbers)] if numbers else kinds)
     if origin is Literal:
         return Kind(" or ".join(map(repr, inner)), lambda value: _choice(value, inner))
     if hint in PLAIN:
@@ -83,16 +86,33 @@ def kind_of(hint: Any) -> Kind | None:
     if origin in LISTS:
         element = kind_of(inner[0]) if inner else None
         return Kind("a list" + MANY.get(inner[:1], ""), lambda value: _list(value, element))
+    if origin is tuple and inner and inner[-1] is not ...:
+        parts = [kind_of(one) for one in inner]
+        words = f"a list of {len(parts)}" + MANY.get(inner[:1], "").replace(" of", "")
+        return Kind(words, lambda value: _tuple(value, parts))
+    if origin is Iterable:
+        return Kind("iterable", lambda value: value if _iterable(value) else NOT_SO)
     if origin in (Mapping, dict):
-        return Kind("a mapping", lambda value: value if isinstance(value, Mapping) else NOT_SO)
+        keys, held = (kind_of(one) for one in inner or (Any, Any))
+        words = f"a mapping to {held.words}" if held else "a mapping"
+        return Kind(words, lambda value: _mapping(value, keys, held))
     if isinstance(hint, type) and f"{hint.__module__}.{hint.__name__}" == "torch.Tensor":
         return Kind("a tensor", _tensor_reader())
     runtime = not getattr(hint, "_is_protocol", False)
-    if isinstance(hint, type) and hint is not object and runtime:
+    if isinstance(hint, type) and hint not in (object, Any) and runtime:
         article = "an" if hint.__name__[0] in "AEIOU" else "a"
         words = f"{article} {hint.__name__}"
         return Kind(words, lambda value: value if isinstance(value, hint) else NOT_SO)
     return None
+
+
+def as_array(name: str, argument: str, values: Any) -> np.ndarray[Any, Any]:
+    """As numpy has it, also a tensor; or refused where numpy has no array of it."""
+    try:
+        return values.detach().cpu().numpy() if hasattr(values, "detach") else np.asarray(values)
+    except (TypeError, ValueError, RuntimeError):
+        found = described(values)
+        raise ValueError(f"{name}: {argument} must be an array, got {found}") from None
 
 
 def described(value: Any) -> str:
@@ -183,18 +203,58 @@ def _tensor_reader() -> Callable[[Any], Any]:
     return read
 
 
+def _iterable(value: Any) -> bool:
+    """Whether things come one after the other; letters do not count."""
+    one = isinstance(value, str | bytes) or getattr(value, "shape", None) == ()
+    return isinstance(value, Iterable) and not one
+
+
 def _array(value: Any) -> Any:
-    """Arrays, and what numpy reads as one; a mask would be lost."""
-    if isinstance(value, np.ma.MaskedArray) or hasattr(value, "is_meta"):
+    """Arrays with axes, and what numpy reads as one; a mask would be lost."""
+    other = isinstance(value, np.ma.MaskedArray) or hasattr(value, "is_meta")
+    if other or getattr(value, "shape", None) == ():
         return NOT_SO
-    return value if isinstance(value, list | tuple) or hasattr(value, "__array__") else NOT_SO
+    listed = isinstance(value, list | tuple | range)
+    return value if listed or hasattr(value, "__array__") else NOT_SO
+
+
+def _numbers(value: Any) -> Any:
+    """A real number, or an array or nested lists of them; None stands for what is missing."""
+    try:
+        value = value.detach().cpu().numpy() if hasattr(value, "is_meta") else value
+        if _array(value) is NOT_SO:
+            return _number(value)
+        array = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError):
+        return NOT_SO
+    if array.dtype.kind == "O":
+        return value if all(one is None or isinstance(one, Real) for one in array.flat) else NOT_SO
+    return value if array.dtype.kind in "biuf" else NOT_SO
+
+
+def _tuple(value: Any, parts: list[Kind | None]) -> Any:
+    """A list of so many, each of its kind."""
+    things = _list(value, None)
+    if things is NOT_SO or len(things) != len(parts):
+        return NOT_SO
+    read = [part.read(one) if part else one for part, one in zip(parts, things, strict=True)]
+    return NOT_SO if any(one is NOT_SO for one in read) else tuple(read)
+
+
+def _mapping(value: Any, keys: Kind | None, held: Kind | None) -> Any:
+    """A mapping whose keys and values are all of a kind."""
+    if not isinstance(value, Mapping) or (keys and any(keys.read(k) is NOT_SO for k in value)):
+        return NOT_SO
+    read = {key: held.read(one) for key, one in value.items()} if held else value
+    return NOT_SO if any(one is NOT_SO for one in read.values()) else read
 
 
 def _list(value: Any, element: Kind | None) -> Any:
     """A list whose elements are all of a kind; a vector of numbers is one too."""
-    if len(getattr(value, "shape", ())) == 1 and not isinstance(value, np.ma.MaskedArray):
-        value = NOT_SO if getattr(value, "is_meta", False) else value.tolist()
-    if isinstance(value, str | bytes) or not isinstance(value, Collection) or value is NOT_SO:
+    if hasattr(value, "shape"):
+        plain = not isinstance(value, np.ma.MaskedArray) and not getattr(value, "is_meta", False)
+        value = value.tolist() if plain and len(value.shape) == 1 else NOT_SO
+    if not _iterable(value) or not isinstance(value, Collection):
         return NOT_SO
     if element is None:
         return value
@@ -212,5 +272,6 @@ PLAIN: dict[Any, Kind] = {
     str: Kind("a string", lambda value: value if isinstance(value, str) else NOT_SO),
     NoneType: Kind("None", lambda value: value if value is None else NOT_SO),
 }
+ARRAY_LIKE = get_args(ArrayLike)
 LISTS = (Sequence, Collection, list)
 MANY = {(float,): " of numbers", (int,): " of whole numbers", (str,): " of strings"}

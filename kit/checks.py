@@ -22,6 +22,7 @@ from kit.arguments import checked
 
 P = ParamSpec("P")
 R = TypeVar("R")
+LARGEST = 1e15  # number that is taken for a margin, a weight, a temperature
 
 
 def full_precision(loss: Callable[P, R]) -> Callable[P, R]:
@@ -92,6 +93,9 @@ def check_labels(function: str, labels: Tensor, *, rows: int, classes: int | Non
 def check_number(function: str, *, at_least: float | None = None, **values: float) -> None:
     """Refuse a number that is not finite, and one below `at_least`, or not positive without it.
 
+    Also beyond `LARGEST`, or positive and below its inverse: products with it, or its square, would
+    be infinite or zero in float32.
+
     >>> check_number("f", temperature=0.0)
     Traceback (most recent call last):
     ValueError: f: temperature must be a positive number, got 0.0
@@ -102,6 +106,10 @@ def check_number(function: str, *, at_least: float | None = None, **values: floa
         enough = number and (value > 0 if at_least is None else value >= at_least)
         if not enough or value == float("inf"):
             raise ValueError(f"{function}: {name} must be {expected}, got {value!r}")
+        if value > LARGEST or (at_least is None and value < 1 / LARGEST):
+            least = 1 / LARGEST if at_least is None else at_least
+            bounds = f"a number from {least:g} to {LARGEST:g}"
+            raise ValueError(f"{function}: {name} must be {bounds}, got {value!r}")
 
 
 def check_whole(function: str, *, at_least: int, at_most: int | None = None, **values: Any) -> None:

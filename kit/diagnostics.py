@@ -4,7 +4,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from kit.arguments import checked
+from kit.arguments import checked, described
+from kit.checks import check_choice, check_whole
 from kit.training import Epoch, Features, Method, Record, device_of, gradient_norm
 
 
@@ -17,15 +18,24 @@ def with_progress(records: Iterable[Record], *, epochs: int, watch: str) -> Iter
         epochs: how many there will be in all.
         watch: the name of the score.
 
+    Raises:
+        ValueError: records that are none, epochs that are no whole number, a score that the
+            records have not.
+
     """
     from tqdm import tqdm
 
+    check_whole("with_progress", at_least=0, at_most=2**53, epochs=epochs)
     score = ""
     # Not stderr, which a notebook shows as if something were wrong.
     with tqdm(total=epochs, unit="epoch", miniters=0, file=sys.stdout) as bar:
         for record in records:
+            if not isinstance(record, Record):
+                found = described(record)
+                raise ValueError(f"with_progress: records must be what fit yields, got {found}")
             bar.n = record.progress.epoch
             if isinstance(record, Epoch):
+                check_choice("with_progress", among=tuple(record.scores), watch=watch)
                 score = f", {watch} {record.scores[watch]:.1f}"
                 bar.set_postfix_str(score.removeprefix(", "))
             else:
@@ -53,7 +63,13 @@ def gradient_map(
         term -> network -> Euclidean norm of the gradient over the network's parameters; 0 where
         nothing arrives.
 
+    Raises:
+        ValueError: what is no method, an epoch that is no whole number of at least 0.
+
     """
+    if not hasattr(method, "turns"):
+        raise ValueError(f"gradient_map: method must be a Method, got {described(method)}")
+    check_whole("gradient_map", at_least=0, at_most=2**53, epoch=epoch)
     device = device_of(method.networks)
     batch = batch.to(device)
     features = method.encode(batch)

@@ -15,10 +15,10 @@ from kit.checks import check_number
 
 @checked
 def direction(features: Tensor, *, dim: int = 1) -> Tensor:
-    """Rows, or with `dim` 0 columns, divided by max(length, 1e-12), however long they are.
+    """Rows, or with `dim` 0 columns, divided by max(length, 1e-12): bit for bit `F.normalize`.
 
-    Long ones are scaled by a power of two first, which is exact: the squares of numbers above 1e19
-    would be infinite in float32.
+    But long ones are measured after scaling by a power of two, which is exact: the squares of
+    numbers above 1e19 would be infinite in float32.
 
     Args:
         features: (rows, columns) float.
@@ -40,8 +40,9 @@ def direction(features: Tensor, *, dim: int = 1) -> Tensor:
         axes = f"{features.ndim} axes"
         raise ValueError(f"direction: dim must be an axis of features, got {dim} and {axes}")
     largest = torch.linalg.vector_norm(features.detach(), torch.inf, dim, keepdim=True)
-    powers = (largest.clamp_min(1).log2() * 0.75).floor()
-    return F.normalize(features * torch.exp2(-powers), dim=dim)
+    scale = torch.exp2(-(largest.clamp(min=1).log2() * 0.75).floor())
+    lengths: Tensor = torch.linalg.vector_norm(features * scale, dim=dim, keepdim=True) / scale
+    return features / lengths.clamp(min=1e-12)
 
 
 @checked

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -11,6 +13,7 @@ from kit.checks import (
     check_labels,
     check_matrices,
     check_number,
+    check_whole,
     first_few,
     full_precision,
 )
@@ -65,6 +68,38 @@ def test_numbers(value: float) -> None:
             check_number("f", at_least=0, margin=value)
     check_number("f", temperature=0.1)
     check_number("f", at_least=0, margin=0)
+
+
+@pytest.mark.parametrize("value", [1e-300, 1e-16, 1.1e15, 1e300])
+def test_numbers_whose_squares_float32_cannot_hold(value: float) -> None:
+    with pytest.raises(ValueError, match=r"^f: temperature must be a number from 1e-15 to 1e\+15"):
+        check_number("f", temperature=value)
+    if value > 1:
+        with pytest.raises(ValueError, match=r"^f: margin must be a number from 0 to 1e\+15"):
+            check_number("f", at_least=0, margin=value)
+    else:
+        check_number("f", at_least=0, margin=value)
+
+
+@pytest.mark.parametrize("value", ["0.5", None, True, 1j, [1.0], torch.tensor(1.0)])
+def test_what_is_no_number(value: Any) -> None:
+    with pytest.raises(ValueError, match=r"^f: rate must be a positive number, got "):
+        check_number("f", rate=value)
+    with pytest.raises(ValueError, match=r"^f: epochs must be a whole number of at least 1, got "):
+        check_whole("f", at_least=1, epochs=value)
+    with pytest.raises(ValueError, match=r"^f: word must be 'a' or 'b', got "):
+        check_choice("f", among=("a", "b"), word=value)
+
+
+def test_whole_numbers_have_an_upper_bound_where_memory_has() -> None:
+    check_whole("f", at_least=1, at_most=8, dim=8)
+    with pytest.raises(ValueError, match=r"^f: dim must be a whole number of at most 8, got 9$"):
+        check_whole("f", at_least=1, at_most=8, dim=9)
+
+
+def test_tensors_of_two_devices_are_named() -> None:
+    with pytest.raises(ValueError, match=r"^f: a cpu and b meta must have the same device$"):
+        check_matrices("f", a=torch.ones(2, 3), b=torch.ones(2, 3, device="meta"))
 
 
 def test_choices() -> None:

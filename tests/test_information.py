@@ -7,9 +7,9 @@ import math
 import pytest
 import torch
 from torch import Tensor
-from torch.nn.functional import log_softmax
+from torch.nn.functional import log_softmax, normalize
 
-from kit.information import entropy, kl_divergence
+from kit.information import direction, entropy, kl_divergence
 
 
 def logits(*shape: int, seed: int = 0) -> Tensor:
@@ -68,3 +68,44 @@ def test_gradients_are_slopes() -> None:
     assert torch.autograd.gradcheck(
         lambda a, b: kl_divergence(log_softmax(a, 1), log_softmax(b, 1), eps=1e-8), (p, q)
     )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("dim", [0, 1])
+def test_directions_of_rows_of_any_length(dtype: torch.dtype, dim: int) -> None:
+    rows = logits(4, 5).to(dtype)
+    expected = normalize(rows, dim=dim)
+    assert torch.equal(direction(rows, dim=dim), expected)
+    largest = torch.finfo(dtype).max / 3
+    for length in (2.0**-20, 1e4, 2.0**40, 3e18, 1e19, 1e30, largest / rows.abs().max().item()):
+        torch.testing.assert_close(direction(length * rows, dim=dim), expected)
+    # Below 1e-12 the length counts as 1e-12, as the specification says.
+    assert torch.equal(direction(1e-20 * rows, dim=dim), normalize(1e-20 * rows, dim=dim))
+
+
+def test_the_direction_has_the_slope_of_a_quotient() -> None:
+    rows = torch.tensor([[3e30, 4e30], [0.6, 0.8]], requires_grad=True)
+    direction(rows)[:, 0].sum().backward()
+    # d(x / n) / dx = (1 - (x / n)^2) / n, d(x / n) / dy = -(x / n) (y / n) / n
+    expected = torch.tensor([[0.64, -0.48], [0.64, -0.48]])
+    assert rows.grad is not None
+    torch.testing.assert_close(rows.grad * torch.tensor([[5e30], [1.0]]), expected)
+
+
+@pytest.mark.parametrize(
+    "wrong", [torch.ones(2, 2).long(), torch.ones(0, 2), torch.tensor(1.0), torch.ones(2, 2) * 1j]
+)
+def test_what_is_no_table_of_floats_is_named(wrong: Tensor) -> None:
+    with pytest.raises(ValueError, match=r"^entropy: logits must be floats, not empty, got \("):
+        entropy(wrong)
+    with pytest.raises(ValueError, match=r"^direction: features must be floats, not empty, got"):
+        direction(wrong)
+    with pytest.raises(ValueError, match=r"^kl_divergence: log_p must be floats, not empty, got"):
+        kl_divergence(wrong, wrong)
+
+
+def test_divergence_of_unequal_shapes_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^kl_divergence: log_p \(2, 3\) .* and log_q \(3,\) "):
+        kl_divergence(torch.zeros(2, 3), torch.zeros(3))
+    with pytest.raises(ValueError, match=r"^kl_divergence: eps must be a number of at least 0"):
+        kl_divergence(torch.zeros(2, 3), torch.zeros(2, 3), eps=-1e-8)

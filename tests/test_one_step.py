@@ -25,7 +25,7 @@ from kit.training import Method, fit
 ROOT = Path(kit.__file__).parent
 # What is known before one reads a method: what a batch is, a modality's own network, refusals,
 # entropy.
-KNOWN = ("data/", "encoders/", "checks.py", "information.py")
+KNOWN = ("data/", "encoders/", "arguments.py", "checks.py", "information.py")
 
 
 class TwoSteps:

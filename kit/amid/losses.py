@@ -268,7 +268,7 @@ def expected_classmates(class_counts: Sequence[int], batch_size: int) -> float:
 
     """
     name, total = "expected_classmates", sum(class_counts)
-    check_whole(name, at_least=2, batch_size=batch_size)
+    check_whole(name, at_least=2, at_most=2**53, batch_size=batch_size)
     if total == 0 or min(class_counts) < 0:
         raise ValueError(
             f"{name}: class_counts must be at least 0 and not all 0, got {class_counts}"

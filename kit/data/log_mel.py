@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kit.arguments import checked
+from kit.arguments import as_array, checked
 from kit.checks import check_whole
 
 FLOOR = 1e-10  # power; its 10 log10 is -100, what silence becomes
@@ -53,7 +53,7 @@ class LogMel:
         low, high, half = self.low_hz, self.high_hz, self.sample_rate / 2
         if not 0 <= low < high <= half:
             raise ValueError(
-                f"LogMel: expected 0 <= low_hz < high_hz <= {half}, half the sample rate, "
+                f"LogMel: expected 0 <= low_hz < high_hz <= {half}, half of sample_rate, "
                 f"got {low} and {high}"
             )
 
@@ -98,14 +98,14 @@ class LogMel:
             ValueError: waveforms that are none, no floats, too short, not finite, or above 1e12.
 
         """
-        waveform = np.asarray(waveform)
+        waveform = as_array("LogMel", "waveform", waveform)
         long = waveform.size > 0 and waveform.ndim > 0 and waveform.shape[-1] >= self.window
         if waveform.dtype.kind != "f" or not long:
             least, found = self.window, f"{waveform.dtype} {waveform.shape}"
             raise ValueError(f"LogMel: expected float waveforms (..., from {least}), got {found}")
         if not np.isfinite(waveform).all():
             raise ValueError("LogMel: expected a finite waveform, got nan or infinity")
-        if (loudest := np.abs(waveform).max()) > LOUDEST:
+        if (loudest := float(np.abs(waveform).max())) > LOUDEST:
             raise ValueError(f"LogMel: expected a waveform up to {LOUDEST:g}, got {loudest:g}")
         samples = torch.from_numpy(waveform.astype(np.float32)).reshape(-1, waveform.shape[-1])
         hann = torch.hann_window(self.window)

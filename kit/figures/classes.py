@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 from plotly.subplots import make_subplots
 
+from kit.arguments import as_array, checked
 from kit.figures.look import ABOVE, COLOURS, GREY, GRID, lay_out
 from kit.figures.matrices import matrices
 
@@ -40,6 +41,7 @@ class _Row(NamedTuple):
         return round(self.ours - self.theirs, 9)
 
 
+@checked
 def class_bars(
     classes: Sequence[str],
     ours: ArrayLike,
@@ -91,6 +93,7 @@ def class_bars(
     return figure
 
 
+@checked
 def confusion_matrices(runs: Mapping[str, ArrayLike], classes: Sequence[str]) -> go.Figure:
     """Draw confusion matrices side by side on one scale: rows are true, columns predicted classes.
 
@@ -281,9 +284,13 @@ def _rows(
             f"{name}: expected runs tested on the same classes, only one of them has "
             f"{[one for one, wrong in zip(classes, unlike, strict=True) if wrong]}"
         )
-    clips = [None] * len(classes) if counts is None else [int(count) for count in counts]
-    if len(clips) != len(classes):
-        raise ValueError(f"{name}: expected {len(classes)} counts, got {len(clips)}")
+    clips = [None] * len(classes)
+    if counts is not None:
+        array = as_array(name, "counts", counts)
+        if array.shape != (len(classes),) or array.dtype.kind not in "iu":
+            came = f"{array.shape} of {array.dtype}"
+            raise ValueError(f"{name}: expected {len(classes)} counts, whole numbers, got {came}")
+        clips = array.tolist()
     rows = [_Row(*row) for row in zip(classes, mine.tolist(), theirs.tolist(), clips, strict=True)]
     wrong = [r.name for r in rows if r.clips is not None and (r.clips > 0) == np.isnan(r.gain)]
     if wrong:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from kit.arguments import checked
 from kit.figures.look import COLOURS, Html, beside, page, png
 
 Video = NDArray[np.uint8]
@@ -24,6 +25,7 @@ COLUMNS = 200  # of a drawn wave
 QUIET, LOUD = (255, 255, 255), (0, 65, 106)
 
 
+@checked
 def clip_strip(
     videos: Sequence[Video] | Video,
     titles: Sequence[str],
@@ -52,12 +54,12 @@ def clip_strip(
 
     Raises:
         ValueError: no clip, lengths that disagree, a video, sound or spectrogram that is none,
-            sounds without a rate or a rate without sounds, a rate that is not positive.
+            sounds without a rate or a rate without sounds, a rate that is not in 0.001..1e9.
 
     """
     _check_counts(videos=videos, titles=titles, sounds=sounds, spectrograms=spectrograms)
     rates = [frames_per_second] if sample_rate is None else [frames_per_second, sample_rate]
-    if (sounds is None) != (sample_rate is None) or not all(0 < rate < np.inf for rate in rates):
+    if (sounds is None) != (sample_rate is None) or not all(1e-3 <= rate <= 1e9 for rate in rates):
         raise ValueError(
             "clip_strip: expected positive frames_per_second, and a positive sample_rate exactly "
             f"where there are sounds, got {frames_per_second} and {sample_rate}"

@@ -8,13 +8,15 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
-from kit.figures.look import COLOURS, lay_out, play_button, slider
+from kit.arguments import checked
+from kit.figures.look import COLOURS, float32, lay_out, play_button, slider
 
 Floats = NDArray[np.float32]
 IMAGE, TEXT = COLOURS[0], COLOURS[1]
 SCALE = ((0.0, "#F2C6A0"), (0.5, "#FFFFFF"), (1.0, "#A9CCE3"))
 
 
+@checked
 def discriminated_clouds(
     image_points: ArrayLike,
     text_points: ArrayLike,
@@ -43,10 +45,7 @@ def discriminated_clouds(
             and 1, a label twice, a reach that is not positive.
 
     """
-    image, text, ground = (
-        np.asarray(values, dtype=np.float32)
-        for values in (image_points, text_points, image_probability)
-    )
+    image, text, ground = map(float32, (image_points, text_points, image_probability))
     _check(image, text, ground, labels, reach)
     frames = [
         go.Frame(name=label, data=_moved(image[at], text[at], ground[at]), traces=[0, 1, 2])
@@ -105,9 +104,9 @@ def _check(
             "image_probability (frames, height, width) and a label per frame, got "
             f"{image.shape}, {text.shape}, {ground.shape} and {len(labels)} labels"
         )
-    if len(set(labels)) != len(labels) or not 0 < reach < float("inf"):
+    if len(set(labels)) != len(labels) or not 0 < reach < 1e30:
         raise ValueError(
-            f"{name}: expected labels that differ and a positive reach, got {list(labels)} "
+            f"{name}: expected labels that differ and a positive reach below 1e30, got {list(labels)} "
             f"and {reach}"
         )
     if not all(np.isfinite(values).all() for values in (image, text)):

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import ImageColor
 from plotly.subplots import make_subplots
 
+from kit.arguments import checked
 from kit.figures.look import GREY, add_panel_title, add_reference, colour, lay_out
 
 Floats = NDArray[np.float64]
@@ -20,6 +21,7 @@ Rows = Mapping[str, Mapping[str, Floats]]  # panel -> curve -> (seeds, points)
 PLOT_HEIGHT = 300
 
 
+@checked
 def curves(
     x: ArrayLike,
     panels: Mapping[str, Mapping[str, ArrayLike]],

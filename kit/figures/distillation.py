@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from kit.arguments import checked
 from kit.figures.curves import Values, curves, numbers
 
 Floats = NDArray[np.float64]
@@ -19,6 +20,7 @@ ROUNDING = 1e-6
 NARROWEST = 0.05  # how far the axis of the weights reaches from 1/2 at least
 
 
+@checked
 def gap_curves(runs: Mapping[str, Values], *, warm_up: int = 0) -> go.Figure:
     """Draw how the gap in accuracy closes, a line a configuration, a band over its seeds.
 
@@ -45,6 +47,7 @@ def gap_curves(runs: Mapping[str, Values], *, warm_up: int = 0) -> go.Figure:
     return _over_epochs("gap_curves", title, {panel: arrays}, {panel: {"no gap": 0.0}}, warm_up)
 
 
+@checked
 def adversary_curves(
     outputs: Mapping[str, Mapping[str, Values]],
     weights: Mapping[str, Values] | None = None,

@@ -13,10 +13,12 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 from plotly.subplots import make_subplots
 
+from kit.arguments import checked
 from kit.figures.look import (
     COLOURS,
     GREY,
     add_panel_title,
+    float32,
     lay_out,
     pair_colours,
     play_button,
@@ -47,6 +49,7 @@ class _Pairs(NamedTuple):
         return groups
 
 
+@checked
 def embedding_map(
     first_points: ArrayLike,
     second_points: ArrayLike,
@@ -78,9 +81,10 @@ def embedding_map(
             them.
 
     """
-    first = np.asarray(first_points, dtype=np.float32)
-    second = np.asarray(second_points, dtype=np.float32)
-    steps = list(range(len(first))) if epochs is None else [int(one) for one in epochs]
+    first, second = float32(first_points), float32(second_points)
+    steps = (
+        list(range(len(np.atleast_1d(first)))) if epochs is None else [int(one) for one in epochs]
+    )
     pairs = _Pairs(names, sides, classes)
     _check("embedding_map", first, second, pairs, steps)
     groups, last = pairs.groups, len(steps) - 1
@@ -113,6 +117,7 @@ def embedding_map(
     return figure
 
 
+@checked
 def embedding_maps(
     maps: Mapping[str, tuple[ArrayLike, ArrayLike]],
     names: Sequence[str],
@@ -145,7 +150,7 @@ def embedding_maps(
     )
     for at, (run, points) in enumerate(maps.items()):
         where = {"row": at // columns + 1, "col": at % columns + 1}
-        first, second = (np.asarray(one, dtype=np.float32)[None] for one in points)
+        first, second = (float32(one)[None] for one in points)
         _check(f"embedding_maps: {run!r}", first, second, pairs, [0])
         for trace in _traces(first[0], second[0], pairs):
             if at:

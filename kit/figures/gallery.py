@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from kit.arguments import checked
 from kit.figures.look import HIT, MISS, Html, beside, page, png
 
 HEIGHT = 96  # of a picture, in pixels of the screen
@@ -17,6 +18,7 @@ Item = str | Picture
 Items = Sequence[Item] | Picture  # several pictures of one size may be one array
 
 
+@checked
 def captioned_pictures(pictures: Items, captions: Sequence[Sequence[str]], *, title: str) -> Html:
     """Show pictures, each beside what is said of it.
 
@@ -42,6 +44,7 @@ def captioned_pictures(pictures: Items, captions: Sequence[Sequence[str]], *, ti
     return page(title, *rows)
 
 
+@checked
 def retrieval_gallery(
     queries: Items,
     retrieved: Sequence[Items] | Picture,
@@ -63,6 +66,9 @@ def retrieval_gallery(
         ValueError: no query, lengths that disagree, an item that is neither.
 
     """
+    for which, lists in (("retrieved", retrieved), ("hits", hits)):
+        if not all(isinstance(one, Collection) and not isinstance(one, str) for one in lists):
+            raise ValueError(f"retrieval_gallery: {which} must hold a list for each query")
     if len(queries) == 0 or not len(queries) == len(retrieved) == len(hits):
         raise ValueError(
             "retrieval_gallery: expected at least one query, and items and hits for each, got "

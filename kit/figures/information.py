@@ -8,12 +8,14 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from kit.arguments import checked
 from kit.figures.look import ABOVE, COLOURS, lay_out
 
 SHARED, LACKING, AUXILIARY = COLOURS[0], COLOURS[1], COLOURS[2]
 ROUNDING = 1e-9  # a difference of entropies that is 0 may come out as little below it
 
 
+@checked
 def information_bars(
     teachers: Mapping[str, Sequence[float]], *, title: str = "What each teacher knows"
 ) -> go.Figure:

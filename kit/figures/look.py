@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 import plotly.io as pio
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 # Okabe and Ito's colours, told apart by colour-blind eyes; their yellow is lost on white.
@@ -89,6 +91,12 @@ def use_in_notebooks() -> None:
     pio.renderers.default = "plotly_mimetype"
     # plotly's own default offers to upload the figure.
     pio.renderers["plotly_mimetype"].config = {"showSendToCloud": False, "displaylogo": False}
+
+
+def float32(values: ArrayLike) -> NDArray[np.float32]:
+    """An array in float32; what that cannot hold is infinite, to be refused as such."""
+    with np.errstate(over="ignore"):
+        return np.asarray(values, dtype=np.float32)
 
 
 def colour(index: int) -> str:

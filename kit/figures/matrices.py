@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 from plotly.subplots import make_subplots
 
+from kit.arguments import checked
 from kit.figures.look import GREY, INK, add_panel_title, lay_out
 
 READABLE = 12  # with more rows or columns, numbers in the cells cannot be read
@@ -17,6 +18,7 @@ POSITIVE = ((0.0, "#FFFFFF"), (1.0, "#0072B2"))
 SYMBOLS = ("circle-open", "square-open", "x-thin-open", "diamond-open")
 
 
+@checked
 def matrices(
     panels: Mapping[str, ArrayLike],
     *,

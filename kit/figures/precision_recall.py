@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 from plotly.subplots import make_subplots
 
+from kit.arguments import checked
 from kit.figures.look import add_panel_title, colour, lay_out
 
 Floats = NDArray[np.float64]
@@ -18,6 +19,7 @@ LEVELS = np.linspace(0, 1, 11)
 PLOT_HEIGHT = 320
 
 
+@checked
 def precision_recall_curves(
     curves: Mapping[str, Mapping[str, tuple[ArrayLike, ArrayLike]]],
     *,

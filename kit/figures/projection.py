@@ -8,15 +8,20 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from kit.arguments import checked
+from kit.figures.look import float32
+
 Points = NDArray[np.float32]
 
 FEWEST_ROWS = 4
+LARGEST = 1e15  # features beyond it have squares that float32 cannot sum
 # How many neighbours count (t-SNE's perplexity, UMAP's n_neighbors); never more than a third of the
 # other rows, for UMAP never less than two.
 NEIGHBOURS = 15.0
 ONE_THREAD_BELOW = 2000  # rows; below, the threads of scikit-learn wait for each other
 
 
+@checked
 def project(
     features: ArrayLike, method: str = "pca", *, initial: ArrayLike | None = None, seed: int = 0
 ) -> Points:
@@ -38,7 +43,7 @@ def project(
 
     Raises:
         ValueError: features of another shape or not finite, an initial map that does not fit, an
-            unknown method.
+            unknown method, a seed below 0 or above 2**32 - 1.
 
     >>> project([[0, 0, 0], [2, 0, 0], [0, 1, 0], [2, 1, 0]]).round(2).tolist()
     [[-1.0, -0.5], [1.0, -0.5], [-1.0, 0.5], [1.0, 0.5]]
@@ -48,7 +53,9 @@ def project(
     methods: dict[str, Callable[..., Points]] = {"pca": _pca, "tsne": _tsne, "umap": _umap}
     if method not in methods:
         raise ValueError(f"project: method must be one of {list(methods)}, got {method!r}")
-    start = None if initial is None else np.asarray(initial, dtype=np.float32)
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"project: seed must be a whole number in 0..2**32 - 1, got {seed}")
+    start = None if initial is None else float32(initial)
     if start is not None and (start.shape != (len(rows), 2) or not np.isfinite(start).all()):
         raise ValueError(
             f"project: expected a finite initial map of shape ({len(rows)}, 2), got shape "
@@ -59,6 +66,7 @@ def project(
     return points if start is None else _turned_onto(points, start)
 
 
+@checked
 def project_epochs(features: Sequence[ArrayLike], method: str = "pca", *, seed: int = 0) -> Points:
     """One map per epoch, each starting where the last one ended, so that points can be followed.
 
@@ -74,7 +82,7 @@ def project_epochs(features: Sequence[ArrayLike], method: str = "pca", *, seed: 
         ValueError: no epoch, epochs with different numbers of rows, and what `project` refuses.
 
     """
-    counts = {len(np.asarray(rows)) for rows in features}
+    counts = {len(np.atleast_1d(rows)) for rows in features}
     if len(counts) != 1:
         raise ValueError(
             "project_epochs: expected at least one epoch and the same rows in each, got "
@@ -94,9 +102,10 @@ def _checked(features: ArrayLike) -> NDArray[np.float64]:
             f"project: expected features of shape (rows, dim) with at least {FEWEST_ROWS} rows, "
             f"got {rows.shape}"
         )
-    if not np.isfinite(rows).all():
-        bad = int((~np.isfinite(rows).all(axis=1)).argmax())
-        raise ValueError(f"project: features must be finite, row {bad} is not")
+    finite = (np.abs(rows) < LARGEST).all(axis=1)  # not where it is nan
+    if not finite.all():
+        bad = int((~finite).argmax())
+        raise ValueError(f"project: features must be finite, below {LARGEST:g}, row {bad} is not")
     return rows
 
 

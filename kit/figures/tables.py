@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from kit.arguments import checked
 from kit.figures.look import GREY, HIT, MISS, Html, page
 
 VERDICTS = {"held": HIT, "not held": MISS, "undecided": GREY, "one seed, no claim": GREY}
@@ -110,6 +111,7 @@ class Claim:
         return cls(claim, f"{paper:+g}", str(interval), interval.claim, needed)
 
 
+@checked
 def results_table(
     columns: Sequence[str], rows: Sequence[ResultRow], *, title: str, notes: Sequence[str] = ()
 ) -> Html:
@@ -139,6 +141,7 @@ def results_table(
     return _table(title, lines, notes)
 
 
+@checked
 def claims_table(claims: Sequence[Claim], *, title: str, notes: Sequence[str] = ()) -> Html:
     """Lay claims out, one a row, the verdict last; the paper's column is grey.
 

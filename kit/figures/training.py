@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
+from kit.arguments import checked
 from kit.figures.look import add_panel_title, add_reference, colour, lay_out, plain
 
 Floats = NDArray[np.float32]
@@ -31,6 +32,7 @@ class Panel:
     references: dict[str, float] = field(default_factory=dict)
 
 
+@checked
 def training_curves(
     history: Sequence[Mapping[str, Any]],
     names: Sequence[str] | None = None,

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kit.arguments import described
+from kit.arguments import as_array, described
 from kit.checks import first_few
 
 Features = NDArray[np.generic] | Tensor
@@ -16,15 +16,6 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Groups = Sequence[int] | Sequence[str] | NDArray[Any] | Tensor
 Labels = Sequence[int] | NDArray[np.integer] | Tensor
-
-
-def as_array(name: str, argument: str, values: Any) -> NDArray[Any]:
-    """As numpy has it, or refused where numpy has no array of it."""
-    try:
-        return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
-    except (TypeError, ValueError, RuntimeError):
-        found = described(values)
-        raise ValueError(f"{name}: {argument} must be an array, got {found}") from None
 
 
 def as_tensor(rows: Features) -> Tensor:
@@ -43,7 +34,8 @@ def features_of(name: str, argument: str, values: Any) -> Features:
     """Return a non-empty matrix of real numbers as it is, or refuse what is none."""
     given = values if isinstance(values, Tensor) else as_array(name, argument, values)
     features: Features = given
-    real = any(kind in str(features.dtype) for kind in ("float", "int"))
+    dtype = getattr(features.dtype, "name", str(features.dtype))  # a name has no byte order
+    real = any(kind in dtype for kind in ("float", "int"))
     if features.ndim != 2 or 0 in features.shape or not real:
         raise ValueError(
             f"{name}: {argument} must be a non-empty matrix of real numbers, "
@@ -59,20 +51,12 @@ def real_matrix(name: str, argument: str, values: Any) -> Floats:
     return matrix
 
 
-def numbers(name: str, argument: str, values: Any) -> Floats:
-    """Return an array of real numbers of any shape as float64, or refuse what is none."""
-    array = as_array(name, argument, values)
-    if array.dtype.kind not in "iuf" or isinstance(values, np.ma.MaskedArray):
-        raise ValueError(f"{name}: {argument} must be real numbers, got {described(values)}")
-    return array.astype(np.float64)
-
-
 def ids_of(name: str, argument: str, ids: Any, rows: int) -> NDArray[Any]:
     """Return (rows,) ids as strings or integers; refuse what is missing, and 1 beside "1"."""
     array = hasattr(ids, "__array__")
     values = as_array(name, argument, ids).tolist() if array else list(ids)
-    listed = isinstance(values, list) and all(isinstance(one, Hashable) for one in values)
-    if not listed or len(values) != rows:
+    flat = isinstance(values, list) and not any(getattr(one, "shape", ()) for one in values)
+    if not flat or len(values) != rows or not all(isinstance(one, Hashable) for one in values):
         found = described(ids) if array else len(values)
         raise ValueError(f"{name}: {argument} must be one per row ({rows}), got {found}")
     wrong = [one for one in values if one is None or one != one]

@@ -100,7 +100,7 @@ def _mean_softmax(
     mixed = np.unique(array[labels != truth[member]])
     if len(mixed):
         groups_named = first_few([repr(one) for one in mixed.tolist()])
-        raise ValueError(f"{name}: a group's rows must have one label, not so in {groups_named}")
+        raise ValueError(f"{name}: each of groups must have one label, not so in {groups_named}")
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities = powers / powers.sum(axis=1, keepdims=True)
     order = np.argsort(member, kind="stable")

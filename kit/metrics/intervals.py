@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kit.arguments import checked
-from kit.checks import check_number
+from kit.checks import check_number, check_whole
 from kit.metrics import arrays
 
 CONFIDENCE, POWER = 0.95, 0.8
@@ -80,6 +80,7 @@ class Interval:
         words: dict[str, Literal["held", "not held"]] = {"higher": "held", "lower": "not held"}
         return words.get(self.verdict, "undecided")
 
+    @checked
     def detectable(self, seeds: int | None = None) -> float:
         """The difference that so many seeds would have shown in four of five studies like this one.
 
@@ -89,7 +90,8 @@ class Interval:
         """
         from scipy.stats import norm, t
 
-        seeds = seeds or self.seeds
+        seeds = self.seeds if seeds is None else seeds
+        check_whole("Interval.detectable", at_least=1, at_most=10**9, seeds=seeds)
         if seeds < 2:
             return math.inf
         error = self.spread * math.sqrt(1 / seeds + self.resplit)
@@ -97,6 +99,7 @@ class Interval:
             t.ppf(POWER, seeds - 1) * error, norm.ppf(POWER) * self.query_error
         )
 
+    @checked
     def seeds_for(self, difference: float) -> int | None:
         """The fewest seeds that would show a difference in four of five studies; None if none do.
 
@@ -105,6 +108,7 @@ class Interval:
         tried = range(2, MOST_SEEDS + 1)
         return next((n for n in tried if self.detectable(n) <= abs(difference)), None)
 
+    @checked
     def needed(self, difference: float | None = None) -> str:
         """What an undecided claim would take, in words; nothing for one that is decided.
 
@@ -230,13 +234,13 @@ def _reach(seeds: int, error: float, query_error: float) -> float:
 def _differences(
     name: str, scores: ArrayLike, reference: ArrayLike, *, axes: tuple[int, ...]
 ) -> NDArray[np.float64]:
-    one = arrays.numbers(name, "scores", scores)
-    other = arrays.numbers(name, "reference", reference)
+    one, other = np.asarray(scores, np.float64), np.asarray(reference, np.float64)
     if one.ndim not in axes or one.shape != other.shape or one.size == 0:
         raise ValueError(
             f"{name}: scores and reference must be of one shape, not empty, with "
             f"{' or '.join(map(str, axes))} axes, got {one.shape} and {other.shape}"
         )
-    if not (np.isfinite(one).all() and np.isfinite(other).all()):
-        raise ValueError(f"{name}: scores must be finite")
+    for which, values in (("scores", one), ("reference", other)):
+        if not np.isfinite(values).all():
+            raise ValueError(f"{name}: {which} must be finite")
     return one - other

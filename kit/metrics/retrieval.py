@@ -30,7 +30,7 @@ from kit.metrics.ranks import Ranks, Side, ranks_both_ways, ranks_of_positives
 
 RECALL_LEVELS = np.linspace(0, 1, 11)
 # Rows of these are divided by their norms in float32, where that holds the norms.
-NARROW = ("float16", "bfloat16", "float32")
+NARROW = (torch.float16, torch.bfloat16, torch.float32)
 
 
 class Curve(NamedTuple):
@@ -301,10 +301,10 @@ def _side(name: str, side: str, given: Features, labels: Labels) -> Side:
     arrays.refuse_rows(name, f"{side}_features", "not finite", ~largest.isfinite().numpy())
     arrays.refuse_rows(name, f"{side}_features", "zero", (norms == 0).numpy())
     arrays.refuse_rows(name, f"{side}_features", "longer than 1e308", norms.isinf().numpy())
-    kind = str(features.dtype).removeprefix("torch.")
-    narrow = kind in NARROW and norms.min() > 1e-30 and norms.max() < 1e30
-    order = np.argsort(own_labels, kind="stable").astype(np.int64)
+    held = norms.min() > 1e-30 and norms.max() < 1e30
+    narrow = held and arrays.as_tensor(features[:1]).dtype in NARROW
     dtype = torch.float32 if narrow else torch.float64
+    order = np.argsort(own_labels, kind="stable").astype(np.int64)
     return Side(features, norms, order, own_labels[order], dtype)
 
 

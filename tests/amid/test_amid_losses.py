@@ -416,6 +416,9 @@ EDGES: dict[str, Callable[[Sample], Sample]] = {
     "the nearest is a stranger": wrong_neighbour,
     "opposed": opposed,
     "a zero row": zero_row,
+    "long rows": lambda batch: batch._replace(
+        teacher=3e30 * batch.teacher, other=1e20 * batch.other
+    ),
     "certain answers, right": certain(1),
     "certain answers, wrong": certain(-1),
     "nothing special": lambda batch: batch,

@@ -217,7 +217,7 @@ def test_counts_are_at_least_1(name: str) -> None:
 )
 def test_bands_lie_between_0_and_half_the_sample_rate(low: float, high: float) -> None:
     message = (
-        r"^LogMel: expected 0 <= low_hz < high_hz <= 4000\.0, half the sample rate, "
+        r"^LogMel: expected 0 <= low_hz < high_hz <= 4000\.0, half of sample_rate, "
         rf"got {low} and {high}$"
     )
     with pytest.raises(ValueError, match=message):
@@ -242,7 +242,6 @@ def test_bands_that_hold_no_frequency_are_counted() -> None:
             np.zeros(800, np.int16),
             r"float waveforms \(\.\.\., from 200\), got int16 \(800,\)$",
         ),
-        (np.float32(0.5), r"float waveforms \(\.\.\., from 200\), got float32 \(\)$"),
         (
             np.zeros((0, 800)),
             r"float waveforms \(\.\.\., from 200\), got float64 \(0, 800\)$",

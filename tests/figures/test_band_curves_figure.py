@@ -112,7 +112,7 @@ PARTLY = [[1.0, np.nan, 2.0, 3.0], [1.0, np.nan, 2.0, np.nan]]
         ([ONE[:3]], {}, r"'p', 'a': expected one value per point \(4\), or a row of them per s"),
         (np.zeros((0, 4)), {}, r"curves: 'p', 'a': expected .* got shape \(0, 4\)"),
         (np.zeros((2, 2, 4)), {}, r"curves: 'p', 'a': expected .* got shape \(2, 2, 4\)"),
-        ([ONE, ONE[:3]], {}, r"curves: 'p', 'a': expected numbers, as many in each row"),
+        ([ONE, ONE[:3]], {}, r"curves: panels must be a mapping to a mapping to numbers, got"),
         ([[*ONE[:3], np.inf]], {}, r"curves: 'p', 'a': expected no infinite values"),
         (PARTLY, {}, r"'p', 'a': expected that all seeds or none have a point, not so .*\[3\]"),
         (ONE, {"shaded": {"w": (2, 2)}}, r"curves: shaded 'w': expected an end .* 2 and 2"),

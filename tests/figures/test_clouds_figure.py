@@ -97,8 +97,8 @@ NOTHING["image_probability"] = np.zeros((0, 6, 9))
         ({"image_probability": np.full((4, 6, 9), -0.01)}, r"must lie between 0 and 1"),
         ({"image_probability": np.full((4, 6, 9), np.nan)}, r"image_probability must lie betw"),
         ({"labels": [LABELS[0]] * FRAMES}, r"expected labels that differ and a positive reach"),
-        ({"reach": 0.0}, r"a positive reach, got .* and 0\.0"),
-        ({"reach": np.inf}, r"a positive reach, got .* and inf"),
+        ({"reach": 0.0}, r"a positive reach below 1e30, got .* and 0\.0"),
+        ({"reach": np.inf}, r"a positive reach below 1e30, got .* and inf"),
     ],
 )
 def test_errors_are_named(other: dict[str, Any], message: str) -> None:

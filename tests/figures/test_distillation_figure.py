@@ -127,8 +127,8 @@ def test_a_mean_that_passes_1_by_a_rounding_is_drawn() -> None:
         ({"a": [[1.0, -101.0]]}, r"gap_curves: 'a': expected values .* got -101 to 1"),
         ({"a": [1.0], "b": [1.0, 2.0]}, r"gap_curves: .* same epochs .* got \[1, 2\] epochs"),
         ({"a": 1.0}, r"gap_curves: expected values over the same epochs"),
-        ({"a": [[1.0], [1.0, 2.0]]}, r"gap_curves: 'a': expected numbers, as many in each"),
-        ({"a": ["x"]}, r"gap_curves: 'a': expected numbers"),
+        ({"a": [[1.0], [1.0, 2.0]]}, r"gap_curves: runs must be a mapping to .*numbers, got"),
+        ({"a": ["x"]}, r"gap_curves: runs must be a mapping to .*numbers, got"),
         ({"a": [[1.0, 2.0], [None, 2.0]]}, r"all seeds or none have a point, not so .*\[0\]"),
     ],
 )

@@ -117,7 +117,7 @@ def test_marks_are_at_their_cells_in_every_panel() -> None:
             r"matrices: expected finite numbers, not so in \['b', 'c'\]",
         ),
         ({"a": A}, {"row_names": ["r"]}, r"matrices: expected 2 row_names, got 1"),
-        ({"a": A}, {"column_names": "abcd"}, r"matrices: expected 3 column_names, got 4"),
+        ({"a": A}, {"column_names": list("abcd")}, r"matrices: expected 3 column_names, got 4"),
         (
             {"a": A},
             {"marks": {"m": [(1, 2), (2, 0)], "n": [(0, 3), (-1, 0), (0, -1)]}},

@@ -73,6 +73,7 @@ def certain(sign: int) -> Callable[[Sample], Sample]:
 
 EDGES: dict[str, Callable[[Sample], Sample]] = {
     "norms of 1e4": lambda batch: lengths(batch, 1e4),
+    "norms of 1e25": lambda batch: lengths(batch, 1e25),
     "norms of 1e-20": lambda batch: lengths(batch, 1e-20),
     "norms of 1e4 and 1e-20": mixed_lengths,
     "a zero row": zero_row,

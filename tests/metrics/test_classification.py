@@ -268,3 +268,17 @@ def test_wrong_labels(labels, problem):
 def test_wrong_groups(groups, problem):
     with pytest.raises(ValueError, match=f"^evaluate_classification: .*{problem}"):
         evaluate_classification(np.zeros((3, 2)), [0, 1, 0], groups=groups)
+
+
+@pytest.mark.parametrize(
+    ("groups", "problem"),
+    [
+        ([1, "1", 2], "groups must be all strings or all numbers"),
+        ([None, 1, 2], "groups must be all strings or all numbers, got None"),
+        ([1.0, float("nan"), 2.0], "groups must be all strings or all numbers, got nan"),
+        ("abc", "groups must be a list of whole numbers or a list of strings or an array"),
+    ],
+)
+def test_groups_that_are_missing_or_look_alike(groups, problem):
+    with pytest.raises(ValueError, match=f"^evaluate_classification: {problem}"):
+        evaluate_classification(np.eye(3), [0, 1, 2], groups=groups)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -200,3 +201,28 @@ def test_other_errors_are_named() -> None:
         interval_over_queries([1], [1])
     with pytest.raises(ValueError, match=r"got 2 queries and 1 groups"):
         interval_over_queries([1, 2], [1, 2], groups=["a", "a"])
+
+
+@pytest.mark.parametrize(
+    ("scores", "problem"),
+    [
+        (["a", "b"], r"scores must be numbers, got a list \['a', 'b'\]"),
+        (None, "scores must be numbers, got None"),
+        ([[1], [1, 2]], "scores must be numbers, got a list"),
+        ([1j, 2], "scores must be numbers, got a list"),
+        (np.ma.array([1, 2], mask=[0, 1]), "scores must be numbers, got a int64 masked array"),
+        ([1, math.nan], "scores must be finite"),
+    ],
+)
+def test_scores_that_are_no_numbers(scores: Any, problem: str) -> None:
+    with pytest.raises(ValueError, match=f"^interval_over_seeds: {problem}"):
+        interval_over_seeds(scores, [1, 2])
+    with pytest.raises(ValueError, match=r"^interval_over_queries: reference must be"):
+        interval_over_queries([1, 2], None)  # type: ignore[arg-type]
+
+
+def test_numbers_of_numpy_are_numbers_of_seeds() -> None:
+    interval = Interval(1.5, -1.0, 4.0, seeds=3, spread=1.0)
+    assert interval.detectable(np.int64(5)) == interval.detectable(5)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"^Interval\.detectable: seeds must be .* at least 1"):
+        interval.detectable(0)

@@ -357,3 +357,28 @@ def test_same_class_cosine_of_more_rows_than_have_a_matrix_of_pairs():
 def test_wrong_input_to_same_class_cosine(student, teacher, labels, problem):
     with pytest.raises(ValueError, match=f"^same_class_cosine: .*{problem}"):
         same_class_cosine(student, teacher, labels)
+
+
+@pytest.mark.parametrize(
+    ("ids", "problem"),
+    [
+        (["a", "b", "a"], "query_ids must be unique, got twice: a"),
+        (torch.tensor([1, 1, 2]), "query_ids must be unique, got twice: 1"),
+        ([1, "1", 2], "query_ids must be all strings or all numbers, got 1, '1', 2"),
+        ([None, "b", "c"], "query_ids must be all strings or all numbers, got None"),
+        (np.array([0, math.nan, 2]), "query_ids must be all strings or all numbers, got nan"),
+        ("abc", "query_ids must be a list or an array or a tensor, got 'abc'"),
+        ([torch.ones(2)] * 3, r"query_ids must be one per row \(3\)"),
+    ],
+)
+def test_ids_that_tell_nothing_apart(ids, problem):
+    with pytest.raises(ValueError, match=f"^evaluate_knn: {problem}"):
+        evaluate_knn(
+            np.eye(3),
+            np.eye(3),
+            [0, 1, 2],
+            [0, 1, 2],
+            query_ids=ids,
+            gallery_ids=[7, 8, 9],
+            ks=(1,),
+        )

@@ -9,7 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
-from kit.metrics import evaluate_cross_modal, evaluate_retrieval, ranks
+from kit.metrics import (
+    evaluate_cross_modal,
+    evaluate_knn,
+    evaluate_retrieval,
+    ranks,
+    same_class_cosine,
+)
 
 
 def on_circle(scores):
@@ -589,3 +595,91 @@ def test_bad_input_across_modalities_is_named(changes, message):
     }
     with pytest.raises(ValueError, match=r"^evaluate_cross_modal: .*" + message):
         evaluate_cross_modal(**arguments | changes)
+
+
+# Any real type, any length
+
+
+GUISES = {
+    "big-endian float32": lambda a: a.astype(">f4"),
+    "big-endian float64": lambda a: a.astype(">f8"),
+    "big-endian integers": lambda a: a.astype(">i4"),
+    "longdouble": lambda a: a.astype(np.longdouble),
+    "float16": lambda a: a.astype(np.float16),
+    "unsigned": lambda a: (a - a.min()).astype(np.uint16),
+    "read-only": lambda a: np.frombuffer(a.tobytes()).reshape(a.shape),
+    "backwards in memory": lambda a: np.ascontiguousarray(a[::-1, ::-1])[::-1, ::-1],
+    "by columns": np.asfortranarray,
+    "a list": lambda a: a.tolist(),
+    "bfloat16": lambda a: torch.from_numpy(a).bfloat16(),
+    "a leaf": lambda a: torch.from_numpy(a).requires_grad_(),
+    **{
+        f"float64 of {length}": lambda a, length=length: a * length
+        for length in (1e-320, 1e-200, 1e-30, 1e19, 1e200, 1e306)
+    },
+    **{
+        f"float32 of {length}": lambda a, length=length: (a * length).astype(np.float32)
+        for length in (2.0**-140, 1e-30, 1e19, 1e30, 1e37)
+    },
+}
+
+
+@pytest.mark.parametrize("guise", GUISES)
+def test_scores_do_not_depend_on_how_features_are_held(guise):
+    rng = np.random.default_rng(0)
+    labels = np.arange(40) % 16
+    queries = rng.integers(-8, 9, (40, 6)).astype(np.float64)
+    gallery = queries + rng.integers(-4, 5, (40, 6))
+    if guise == "unsigned":
+        queries, gallery = queries - queries.min(), gallery - gallery.min()
+    one, other = GUISES[guise](queries), GUISES[guise](gallery)
+
+    def close(result, expected):
+        assert result.recall == expected.recall
+        assert result.median_rank == expected.median_rank
+        assert result.map == pytest.approx(expected.map, abs=1e-9)
+
+    expected = evaluate_retrieval(queries, gallery, labels, labels)
+    close(evaluate_retrieval(one, other, labels, labels), expected)
+    close(evaluate_cross_modal(one, gallery, labels, labels).image_to_text, expected)
+    ids = {"query_ids": range(40), "gallery_ids": range(40, 80)}
+    knn = evaluate_knn(one, other, labels, labels, **ids)
+    assert knn == evaluate_knn(queries, gallery, labels, labels, **ids)
+    cosine = same_class_cosine(one, other, labels)
+    assert cosine == pytest.approx(same_class_cosine(queries, gallery, labels), abs=1e-8)
+
+
+def test_rows_longer_than_float64_holds_are_named():
+    long = np.full((4, 3), 1.5e308)
+    with pytest.raises(ValueError, match=r"query_features may be longer than 1e308, got 4"):
+        evaluate_retrieval(long, long, range(4), range(4), ks=(1,))
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"ks": (1, 1)}, "ks must be unique, got twice: 1"),
+        ({"ks": 5}, "ks must be a list of whole numbers, got 5"),
+        ({"ks": "1"}, "ks must be a list of whole numbers, got '1'"),
+        ({"ks": (2, -1)}, r"ks must be whole numbers in 1\.\.4"),
+        (
+            {"query_labels": [0, math.nan, 1, 2]},
+            r"query_labels must be \(4,\) integers, .* float64",
+        ),
+        ({"query_labels": [0, None, 1, 2]}, r"query_labels must be \(4,\) integers, .* object"),
+        ({"gallery_labels": "0123"}, "gallery_labels must be a list of whole numbers or an array"),
+        ({"gallery_labels": [[0], [1, 2]]}, "gallery_labels must be an array, got a list"),
+        ({"query_features": None}, "query_features must be an array or a tensor, got None"),
+        ({"query_features": np.ma.masked_less(np.eye(4), 1)}, "query_features must be an array or"),
+        ({"query_features": np.eye(4) * 1j}, "query_features must be .* real numbers, .*complex"),
+        ({"query_features": np.eye(4) > 0}, "query_features must be .* real numbers, .*bool"),
+        ({"query_features": torch.eye(4, device="meta")}, "query_features must be an array or"),
+        ({"query_features": torch.eye(4).to_sparse()}, "query_features must be an array or"),
+        ({"query_features": np.ones(4)}, "query_features must be a non-empty matrix"),
+    ],
+)
+def test_odd_input_to_retrieval_is_named(change, problem):
+    given = {"query_features": np.eye(4), "gallery_features": np.eye(4), "ks": (1,)}
+    given |= {"query_labels": range(4), "gallery_labels": range(4)}
+    with pytest.raises(ValueError, match="^evaluate_retrieval: .*" + problem):
+        evaluate_retrieval(**{**given, **change})

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from importlib.resources import files
 
+from kit.arguments import checked
 from kit.figures.look import Html
 
 ADVERSARIES = ("unified", "separate")
 
 
+@checked
 def adversary_diagram(adversary: str) -> Html:
     """Draw how ITMeetsAL's adversary is built, and which way its gradients go.
 
@@ -30,6 +32,7 @@ def adversary_diagram(adversary: str) -> Html:
     return _picture(adversary)
 
 
+@checked
 def distillation_diagram() -> Html:
     """Draw AMID whole (its Figure 2): who reads what, which loss lies between whom, whom it moves.
 
