@@ -204,8 +204,8 @@ def check_kind(function: str, kind: type, **things: object) -> None:
             raise TypeError(f"{function}: {what} must be a {kind.__name__}, got {found}")
 
 
-def check_list(function: str, kinds: tuple[type, ...], **lists: Any) -> None:
-    """Refuse what is no list of at least one thing of some kinds, such as one text for several.
+def check_list(function: str, kinds: tuple[type, ...], *, at_least: int = 1, **lists: Any) -> None:
+    """Refuse what is no list of things of some kinds, such as one text for several, or too short.
 
     >>> check_list("f", (str,), sentences="a dog")
     Traceback (most recent call last):
@@ -216,7 +216,7 @@ def check_list(function: str, kinds: tuple[type, ...], **lists: Any) -> None:
         listed = hasattr(things, "__getitem__") and hasattr(things, "__len__")
         if not listed or isinstance(things, (*kinds, str, bytes, dict)):
             raise TypeError(f"{function}: {what} must be a list of {words}, got {things!r:.99}")
-        if len(things) == 0:
+        if len(things) < at_least:
             raise ValueError(f"{function}: {what} must be a list of at least one, got none")
         for row in range(len(things)):
             if not isinstance(things[row], kinds):
@@ -263,6 +263,8 @@ def _as_kind(function: str, name: str, default: Any, value: Any) -> Any:
     """A plain value of the type of a default."""
     value, kind = as_plain(value), type(default)
     words = {bool: "True or False", int: "a whole number", float: "a number", str: "text"}
+    if kind is int and isinstance(value, float | bool):
+        return value  # what is whole, and of what size, `check_whole` says
     fits = type(value) in ((int, float) if kind is float else (kind,))
     if not fits and not (kind is str and isinstance(value, str)):
         raise TypeError(f"{function}: {name} must be {words[kind]}, got {value!r:.99}")

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from kit.checks import (
+    as_whole,
     check_choice,
+    check_fields,
     check_labels,
+    check_list,
     check_matrices,
     check_number,
     first_few,
@@ -102,3 +110,92 @@ def test_autocast_does_not_reach_inside() -> None:
 
 def test_the_function_keeps_its_name() -> None:
     assert (product.__name__, product.__doc__) == ("product", "A product.")
+
+
+# ---- numbers of configurations and arguments of runs
+
+
+@dataclass(frozen=True)
+class Numbers:
+    epochs: int = 3
+    rate: float = 0.5
+    name: str = "sgd"
+    frozen: bool = False
+    at: tuple[int, ...] = (1, 2)
+    path: str | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+@pytest.mark.parametrize(
+    ("field", "given", "plain"),
+    [
+        ("epochs", np.int64(4), 4),
+        ("epochs", torch.tensor(4), 4),
+        ("epochs", np.array(4, np.uint8), 4),
+        ("rate", np.float32(0.25), 0.25),
+        ("rate", torch.tensor(0.25), 0.25),
+        ("rate", np.float16(0.25), 0.25),
+        ("rate", 2, 2),
+        ("name", np.str_("adam"), "adam"),
+        ("frozen", np.bool_(True), True),
+        ("at", [3, np.int32(4)], (3, 4)),
+        ("at", np.array([3, 4]), (3, 4)),
+        ("at", torch.tensor([3, 4]), (3, 4)),
+        ("at", (), ()),
+    ],
+)
+def test_numbers_of_any_library_become_plain(field: str, given: Any, plain: Any) -> None:
+    value = getattr(Numbers(**{field: given}), field)
+    assert value == plain
+    assert type(value) is type(plain)
+    assert json.loads(json.dumps(value)) == (list(plain) if field == "at" else plain)
+
+
+@pytest.mark.parametrize(
+    ("field", "given"),
+    [
+        *(("epochs", wrong) for wrong in ("3", None, [3], 3j, torch.tensor([3]), np.ones(2))),
+        *(("rate", wrong) for wrong in ("0.5", None, True, np.bool_(True), 1j, (0.5,))),
+        *(("name", wrong) for wrong in (1, None, b"sgd", ["sgd"])),
+        *(("frozen", wrong) for wrong in (1, "no", None)),
+        *(("at", wrong) for wrong in (3, "12", None, ["1"], [[1]], {1: 2})),
+    ],
+)
+def test_fields_of_another_type_are_refused_by_name(field: str, given: Any) -> None:
+    with pytest.raises(TypeError, match=rf"^Numbers: {field} must be .*, got "):
+        Numbers(**{field: given})
+
+
+@pytest.mark.parametrize("wrong", [1.0, "1", None, True, np.True_, np.float64(1), [1], 1j])
+def test_a_whole_number_is_no_other_thing(wrong: Any) -> None:
+    with pytest.raises(TypeError, match=r"^f: seed must be a whole number, got "):
+        as_whole("f", at_least=0, seed=wrong)
+
+
+def test_a_whole_number_lies_in_its_range() -> None:
+    for given in (7, np.int64(7), np.uint8(7), torch.tensor(7), np.array(7)):
+        assert type(as_whole("f", at_least=0, seed=given)) is int
+    with pytest.raises(ValueError, match="f: seed must be a whole number of at least 0, got -1"):
+        as_whole("f", at_least=0, seed=np.int64(-1))
+    with pytest.raises(ValueError, match="f: seed must be below 8, got 8"):
+        as_whole("f", at_least=0, below=8, seed=8)
+
+
+@pytest.mark.parametrize("wrong", ["a dog", b"a dog", None, 5, {"a": 1}, {"a"}, iter("ab")])
+def test_what_is_no_list_is_refused(wrong: Any) -> None:
+    with pytest.raises(TypeError, match=r"^f: sentences must be a list of str, got "):
+        check_list("f", (str,), sentences=wrong)
+
+
+@pytest.mark.parametrize("empty", [[], (), np.array([], str)])
+def test_an_empty_list_is_refused(empty: Any) -> None:
+    with pytest.raises(ValueError, match=r"^f: sentences must be a list of at least one"):
+        check_list("f", (str,), sentences=empty)
+
+
+def test_the_row_of_another_kind_is_named() -> None:
+    check_list("f", (str,), sentences=np.array(["a", "b"]))
+    with pytest.raises(TypeError, match=r"^f: sentences .* got None in row 1$"):
+        check_list("f", (str,), sentences=["a", None])

@@ -145,9 +145,8 @@ def imported(file: Path) -> Iterator[str]:
 FLOORS = [
     {"checks", "files", "information", "code_version", "processes", "figures"},
     {"training"},
-    {"encoders", "diagnostics", "metrics"},
-    {"data", "runs"},
-    {"experiment"},
+    {"encoders", "runs", "diagnostics", "metrics"},
+    {"data", "experiment"},
     {"corpora", "worlds", "retrieval", "distillation"},
     {"itmeetsal", "amid"},
     {"compared"},

@@ -89,18 +89,11 @@ def train(
     """
     setting = check_setting(out, seed, device, precision, workers)
     check_kind("train", ClipCorpus, corpus=corpus)
-    check_kind("train", TrainingConfig, config=config)
-    for role, inputs in (("target", target), ("auxiliary", auxiliary)):
-        check_kind("train", Mapping, **{role: inputs})
-        for name, one in inputs.items():
-            check_kind("train", ClipInput, **{f"{role} {name!r}": one})
+    _check_modalities(config, target, auxiliary, teacher_run)
     # Their order is that of a network's inputs: one order, whoever asks.
     target, auxiliary = dict(sorted(target.items())), dict(sorted(auxiliary.items()))
-    _check_modalities(config, target, auxiliary, teacher_run)
     fingerprint = corpus.fingerprint()
-    teacher, teacher_hash = None, None
-    if teacher_run is not None:
-        teacher, teacher_hash = _finished_teacher(teacher_run, fingerprint)
+    teacher, teacher_hash = _finished_teacher(teacher_run, fingerprint)
     settings = {
         "method": dotted_name(type(config)),
         "config": asdict(config),
@@ -117,11 +110,9 @@ def train(
     cut = _cut_alike(blueprint)
     inputs, moved = blueprint.inputs, shifts(blueprint.inputs)
     batches = TrainingClips(corpus.train, list(inputs), cut, moved, seed=setting.seed)
-    workers = setting.workers
-    if workers is None:
-        workers = spare_cores() if cut else 0
-    pin = torch.device(device).type == "cuda"
-    loader = TrainingLoader(batches, config.batch_size, workers=workers, pin=pin)
+    pin, size, spare = "cuda" in setting.device, config.batch_size, spare_cores() if cut else 0
+    workers = spare if setting.workers is None else setting.workers
+    loader = TrainingLoader(batches, size, workers=workers, pin=pin)
     seed_everything(setting.seed)
     method = blueprint.build(config, teacher.method.networks if teacher else None)
     for encoder in _encoders(method).values():
@@ -213,6 +204,11 @@ def _check_modalities(
     config: TrainingConfig, target: Inputs, auxiliary: Inputs, teacher_run: Path | str | None
 ) -> None:
     """Refuse what the method does not read, and miss nothing that it does."""
+    check_kind("train", TrainingConfig, config=config)
+    for role, inputs in (("target", target), ("auxiliary", auxiliary)):
+        check_kind("train", Mapping, **{role: inputs})
+        for name, one in inputs.items():
+            check_kind("train", ClipInput, **{f"{role} {name!r}": one})
     roles = {"target": target, "auxiliary": auxiliary, "frozen_teacher": teacher_run}
     given = [role for role, value in roles.items() if value]
     if set(given) != set(config.reads):
@@ -256,8 +252,12 @@ def _cut_alike(blueprint: ClassifierBlueprint) -> dict[str, VideoCrop]:
     return cut
 
 
-def _finished_teacher(teacher_run: Path | str, corpus_hash: str) -> tuple[Classifier, str]:
-    """A teacher alone whose run is finished, and that learnt from the same clips, and its hash."""
+def _finished_teacher(
+    teacher_run: Path | str | None, corpus_hash: str
+) -> tuple[Classifier | None, str | None]:
+    """A teacher alone whose run is finished, that learnt from the same clips, and its hash."""
+    if teacher_run is None:
+        return None, None
     folder = as_path("train", teacher_run, "teacher_run")
     if not (folder / "done").exists():
         raise ValueError(f"train: teacher_run {folder} holds no finished run")

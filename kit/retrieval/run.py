@@ -21,12 +21,12 @@ from kit.checks import check_kind, check_list
 from kit.code_version import code_version
 from kit.data import pairs
 from kit.data.epochs import TrainingLoader
-from kit.experiment import Experiment, carry_out, check_setting
+from kit.experiment import Experiment, carry_out, check_setting, restored
 from kit.files import as_path, atomic, read_json, write_json
 from kit.metrics.retrieval import CrossModalScores, evaluate_cross_modal
 from kit.retrieval.images import ImageInput, ImageSource
 from kit.retrieval.towers import SharedFeatures, Towers, TowersConfig
-from kit.runs import dotted_name, read_map_frames, restored
+from kit.runs import dotted_name, read_map_frames
 from kit.training import Epoch, Method, Record, device_of, evaluating
 
 MAP_PAIRS = 40  # Figure 6: pairs of the test split whose features are kept of each epoch
@@ -175,10 +175,9 @@ class Retriever:
 
         Raises:
             TypeError: one sentence for a list of them, or what is no text.
-            ValueError: no sentence.
 
         """
-        check_list("encode_texts", (str,), sentences=sentences)
+        check_list("encode_texts", (str,), at_least=0, sentences=sentences)
         tokens = self.vocabulary.tokens(sentences)
         order = torch.from_numpy(np.argsort(tokens.lengths, kind="stable"))
         networks = self.method.networks

@@ -158,11 +158,9 @@ def test_any_number_of_paths_is_opened_in_batches_and_a_bad_one_named(tmp_path: 
     paths[1].write_text("no picture")
     with pytest.raises(ValueError, match=r"^open_picture: .*1\.png: expected a picture, got can"):
         list(source.of_pictures(paths))
-    with pytest.raises(
-        ValueError, match=r"^encode_images: expected a list of one picture or more, got 'a"
-    ):
+    with pytest.raises(TypeError, match=r"^encode_images: pictures must be a list of .*, got 'a"):
         next(source.of_pictures("a.png"))  # type: ignore[arg-type]
     with pytest.raises(
-        ValueError, match=r"^encode_images: expected a list of one picture or more, got \[\]"
+        ValueError, match=r"^encode_images: pictures must be a list of at least one, got none"
     ):
         next(source.of_pictures([]))
