@@ -164,3 +164,31 @@ def test_any_number_of_paths_is_opened_in_batches_and_a_bad_one_named(tmp_path: 
         ValueError, match=r"^encode_images: pictures must be a list of at least one, got none"
     ):
         next(source.of_pictures([]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"backbone": None}, "backbone must be text"),
+        ({"backbone": 5}, "backbone must be text"),
+        ({"weights": 5}, "weights must be a path"),
+        ({"weights": b"a.pt"}, "weights must be a path"),
+        ({"features": ["a.npz"]}, "features must be a path"),
+        ({"cache": True}, "cache must be a path"),
+        ({"frozen": "yes", "weights": "a.pt"}, "frozen must be True or False"),
+    ],
+)
+def test_fields_of_another_type_are_named(changes: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=rf"^ImageInput: {message}"):
+        ImageInput(**changes)
+
+
+@pytest.mark.parametrize("backbone", ["vgg20", "VGG16", "", "small_cnn "])
+def test_an_unknown_backbone_is_named_at_once(backbone: str) -> None:
+    with pytest.raises(ValueError, match=r"^ImageInput: backbone must be 'vgg16' or "):
+        ImageInput(backbone)
+
+
+def test_paths_become_text(tmp_path: Path) -> None:
+    images = ImageInput(weights=tmp_path / "a.pt", cache=Path("~"))  # type: ignore[arg-type]
+    assert images == ImageInput(weights=str(tmp_path / "a.pt"), cache=str(Path.home()))
