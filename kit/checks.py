@@ -2,6 +2,8 @@
 
 Losses also share the rule of spec and paper alike that they are computed in float32 or better:
 `full_precision` sees to it, under autocast and for half-precision features.
+
+What an annotation says is checked by `kit.arguments.checked`; here, what it cannot say.
 """
 
 import dataclasses
@@ -9,11 +11,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence, Sized
 from functools import wraps
 from itertools import combinations
+from numbers import Real
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from kit.arguments import checked
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -22,7 +27,8 @@ R = TypeVar("R")
 def full_precision(loss: Callable[P, R]) -> Callable[P, R]:
     """Run a function of tensors outside autocast, with half-precision tensors raised to float32.
 
-    float16 cannot hold the papers' epsilon of 1e-8, and bfloat16 products blur the hardest triplet.
+    Its arguments are `checked` first. float16 cannot hold the papers' epsilon of 1e-8, and bfloat16
+    products blur the hardest triplet.
     """
 
     def raised(value: Any) -> Any:
@@ -37,7 +43,7 @@ def full_precision(loss: Callable[P, R]) -> Callable[P, R]:
         with torch.autocast(device, enabled=False):
             return loss(*map(raised, args), **{name: raised(v) for name, v in kwargs.items()})
 
-    return computed
+    return checked(computed)
 
 
 def check_matrices(function: str, **matrices: Tensor) -> None:
@@ -54,7 +60,8 @@ def check_matrices(function: str, **matrices: Tensor) -> None:
             raise ValueError(f"{function}: {name} must be a non-empty matrix, got {shape}")
         if not dtypes[name].is_floating_point:
             raise ValueError(f"{function}: {name} must be of a float type, got {dtypes[name]}")
-    for what, found in (("shape", shapes), ("type", dtypes)):
+    devices = {name: matrix.device for name, matrix in matrices.items()}
+    for what, found in (("shape", shapes), ("type", dtypes), ("device", devices)):
         if len(set(found.values())) > 1:
             listed = " and ".join(f"{name} {value}" for name, value in found.items())
             raise ValueError(f"{function}: {listed} must have the same {what}")
@@ -91,22 +98,25 @@ def check_number(function: str, *, at_least: float | None = None, **values: floa
     """
     expected = "a positive number" if at_least is None else f"a number of at least {at_least}"
     for name, value in values.items():
-        large_enough = value > 0 if at_least is None else value >= at_least
-        if not large_enough or value == float("inf"):
-            raise ValueError(f"{function}: {name} must be {expected}, got {value}")
+        number = isinstance(value, Real) and not isinstance(value, bool)
+        enough = number and (value > 0 if at_least is None else value >= at_least)
+        if not enough or value == float("inf"):
+            raise ValueError(f"{function}: {name} must be {expected}, got {value!r}")
 
 
-def check_whole(function: str, *, at_least: int, **values: object) -> None:
-    """Refuse what is no whole number of at least so much.
+def check_whole(function: str, *, at_least: int, at_most: int | None = None, **values: Any) -> None:
+    """Refuse what is no whole number of at least, and with `at_most` at most, so much.
 
     >>> check_whole("f", at_least=1, epochs=0)
     Traceback (most recent call last):
     ValueError: f: epochs must be a whole number of at least 1, got 0
     """
-    expected = f"a whole number of at least {at_least}"
     for name, value in values.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < at_least:
-            raise ValueError(f"{function}: {name} must be {expected}, got {value}")
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        large = whole and at_most is not None and value > at_most
+        if not whole or large or value < at_least:
+            bound = f"at most {at_most}" if large else f"at least {at_least}"
+            raise ValueError(f"{function}: {name} must be a whole number of {bound}, got {value!r}")
 
 
 def check_choice(function: str, *, among: tuple[str, ...], **values: str) -> None:
@@ -117,7 +127,7 @@ def check_choice(function: str, *, among: tuple[str, ...], **values: str) -> Non
     ValueError: f: kl_target must be 'row' or 'softmax', got 'rows'
     """
     for name, value in values.items():
-        if value not in among:
+        if not isinstance(value, str) or value not in among:
             known = " or ".join(repr(word) for word in among)
             raise ValueError(f"{function}: {name} must be {known}, got {value!r}")
 

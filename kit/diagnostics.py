@@ -4,9 +4,11 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from kit.arguments import checked
 from kit.training import Epoch, Features, Method, Record, device_of, gradient_norm
 
 
+@checked
 def with_progress(records: Iterable[Record], *, epochs: int, watch: str) -> Iterator[Record]:
     """Pass records on while a bar shows the epoch, the step in it and the last epoch's score.
 
@@ -32,6 +34,7 @@ def with_progress(records: Iterable[Record], *, epochs: int, watch: str) -> Iter
             yield record
 
 
+@checked
 def gradient_map(
     method: Method[Features, Any], batch: Any, *, epoch: int = 0
 ) -> dict[str, dict[str, float]]:

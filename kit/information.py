@@ -1,4 +1,4 @@
-"""Entropy and divergence in nats, from logits: what both papers measure with.
+"""Entropy and divergence in nats, from logits, and directions: what both papers measure with.
 
 Everything stays in the logarithm until the last step, so a certain answer gives 0, not nan.
 """
@@ -9,7 +9,42 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from kit.arguments import checked
+from kit.checks import check_number
 
+
+@checked
+def direction(features: Tensor, *, dim: int = 1) -> Tensor:
+    """Rows, or with `dim` 0 columns, divided by max(length, 1e-12), however long they are.
+
+    Long ones are scaled by a power of two first, which is exact: the squares of numbers above 1e19
+    would be infinite in float32.
+
+    Args:
+        features: (rows, columns) float.
+        dim: the axis along which the length is taken.
+
+    Returns:
+        The same shape; a row of zeros stays zero.
+
+    Raises:
+        ValueError: features that are no floats, or without this axis.
+
+    >>> direction(torch.tensor([[3e30, 4e30], [0.0, 0.0]]))
+    tensor([[0.6000, 0.8000],
+            [0.0000, 0.0000]])
+
+    """
+    _check_floats("direction", features=features)
+    if not -features.ndim <= dim < features.ndim:
+        axes = f"{features.ndim} axes"
+        raise ValueError(f"direction: dim must be an axis of features, got {dim} and {axes}")
+    largest = torch.linalg.vector_norm(features.detach(), torch.inf, dim, keepdim=True)
+    powers = (largest.clamp_min(1).log2() * 0.75).floor()
+    return F.normalize(features * torch.exp2(-powers), dim=dim)
+
+
+@checked
 def entropy(logits: Tensor) -> Tensor:
     """Shannon entropy of softmax(logits) over the last axis, in nats: 0 (certain) to ln(classes).
 
@@ -19,14 +54,19 @@ def entropy(logits: Tensor) -> Tensor:
     Returns:
         (...) entropies.
 
+    Raises:
+        ValueError: logits that are no floats, or empty.
+
     >>> entropy(torch.zeros(2, 2))
     tensor([0.6931, 0.6931])
 
     """
+    _check_floats("entropy", logits=logits)
     log_p = F.log_softmax(logits, dim=-1)
     return -(log_p.exp() * log_p).sum(-1)
 
 
+@checked
 def kl_divergence(log_p: Tensor, log_q: Tensor, *, eps: float = 0.0) -> Tensor:
     """KL(p || q + eps) over the last axis, in nats, from log-probabilities.
 
@@ -42,11 +82,28 @@ def kl_divergence(log_p: Tensor, log_q: Tensor, *, eps: float = 0.0) -> Tensor:
     Returns:
         (...) divergences.
 
+    Raises:
+        ValueError: log-probabilities that are no floats, empty, or of unequal shape or type; an eps
+            that is negative or not finite.
+
     >>> p = torch.tensor([0.5, 0.5]); q = torch.tensor([0.25, 0.75])
     >>> round(kl_divergence(p.log(), q.log()).item(), 4)  # (ln 2 + ln(2/3)) / 2
     0.1438
 
     """
+    _check_floats("kl_divergence", log_p=log_p, log_q=log_q)
+    check_number("kl_divergence", at_least=0, eps=eps)
     if eps > 0:
         log_q = torch.logaddexp(log_q, torch.full_like(log_q, math.log(eps)))
     return (log_p.exp() * (log_p - log_q)).sum(-1)
+
+
+def _check_floats(name: str, **tensors: Tensor) -> None:
+    """Refuse what is not non-empty and of a float type, or not all alike."""
+    for which, values in tensors.items():
+        if not values.is_floating_point() or values.ndim == 0 or values.numel() == 0:
+            came = f"{tuple(values.shape)} of {values.dtype}"
+            raise ValueError(f"{name}: {which} must be floats, not empty, got {came}")
+    if len({(values.shape, values.dtype, values.device) for values in tensors.values()}) > 1:
+        each = " and ".join(f"{k} {tuple(v.shape)} of {v.dtype}" for k, v in tensors.items())
+        raise ValueError(f"{name}: {each} must have the same shape and type")

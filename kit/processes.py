@@ -1,14 +1,13 @@
 """Processes beside this one: trainings on idle cores, and children that end with their parent."""
 
-from __future__ import annotations
-
-import multiprocessing
 import os
 import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from typing import Any
 
@@ -32,28 +31,27 @@ def side_by_side(trainings: Sequence[Callable[[], Iterable[Any]]]) -> None:
     from tqdm import tqdm
 
     processes = min(int(os.environ.get("KIT_CORES", "1")), len(trainings))
-    with tqdm(total=len(trainings), unit="training", file=sys.stdout) as bar:
-        if processes < 2 or torch.cuda.is_available():
-            for training in trainings:
-                _run_to_end(training)
-                bar.update()
-            return
-        # "spawn": torch does not survive a fork well.
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(processes, context, _prepare) as executor:
+    bar = partial(
+        tqdm, total=len(trainings), unit="training", file=sys.stdout, disable=not trainings
+    )
+    if processes < 2 or torch.cuda.is_available():
+        for training in bar(trainings):
+            _run_to_end(training)
+        return
+    # "spawn": torch does not survive a fork well.
+    with ProcessPoolExecutor(processes, get_context("spawn"), _prepare) as executor:
+        try:
             running = [executor.submit(_run_to_end, training) for training in trainings]
-            try:
-                for training_ended in as_completed(running):
-                    training_ended.result()
-                    bar.update()
-            except BaseException:
-                executor.shutdown(wait=False, cancel_futures=True)
-                raise
+            for ended in bar(as_completed(running), total=len(running)):
+                ended.result()
+        except BaseException:
+            executor.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def end_with_parent() -> None:
     """From now on this process ends when its parent does, however that ends."""
-    parent = multiprocessing.parent_process()
+    parent = parent_process()
     if parent is not None:
         threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
 
@@ -68,6 +66,8 @@ def _prepare() -> None:
 
     end_with_parent()
     torch.set_num_threads(1)
+    # Bars of several trainings at once would write over one another, and over the parent's.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run_to_end(training: Callable[[], Iterable[Any]]) -> None:

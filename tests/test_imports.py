@@ -143,10 +143,12 @@ def imported(file: Path) -> Iterator[str]:
 
 # Downwards only; rooms of one floor do not know each other.
 FLOORS = [
-    {"checks", "files", "information", "code_version", "processes", "figures"},
-    {"training"},
-    {"encoders", "runs", "diagnostics", "metrics"},
-    {"data", "experiment"},
+    {"arguments"},
+    {"checks", "files", "code_version", "processes", "figures"},
+    {"training", "information"},
+    {"encoders", "diagnostics", "metrics"},
+    {"data", "runs"},
+    {"experiment"},
     {"corpora", "worlds", "retrieval", "distillation"},
     {"itmeetsal", "amid"},
     {"compared"},

@@ -17,7 +17,7 @@ import kit.itmeetsal.losses
 from kit.itmeetsal import method
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
 BLOCKS = [
     pytest.param(block, id=f"{page.stem}-{number}")
@@ -31,6 +31,7 @@ MAPS = {
     for paper, heading in (("itmeetsal", "ITMeetsAL"), ("amid", "AMID"))
 }
 ROOMS = {"itmeetsal": [kit.itmeetsal.losses], "amid": [kit.amid.losses]}
+DEPARTURES = TEXTS[ROOT / "docs" / "methods.md"].partition("## Departures from the print")[2]
 MAPPED = {"itmeetsal": list(range(1, 15)), "amid": [4, 7, 8, 9, *range(11, 17)]}
 
 
@@ -98,7 +99,7 @@ def test_files_named_are_there(page: Path) -> None:
     links = re.findall(r"\]\(([^)#:]+)\)", text)
     for link in links:
         assert (page.parent / link).exists(), link
-    for file in re.findall(r"notebooks/[\w/]+\.\w+", text):
+    for file in re.findall(r"(?<![\w/])(?:kit|tests|notebooks)/[\w/]+\.\w+", text):
         assert (ROOT / file).exists(), file
     targets = (ROOT / "Makefile").read_text()
     for target in re.findall(r"\bmake (\w+)", text):
@@ -107,4 +108,16 @@ def test_files_named_are_there(page: Path) -> None:
 
 def test_readme_leads_to_every_page_of_docs() -> None:
     readme = TEXTS[ROOT / "README.md"]
-    assert all(f"docs/{page.name}" in readme for page in PAGES[1:])
+    assert all(f"({page.relative_to(ROOT).as_posix()})" in readme for page in PAGES[1:])
+
+
+def test_every_departure_names_tests_that_are_there() -> None:
+    rows = [row for row in DEPARTURES.splitlines() if re.match(r"\| (?!left open|printed)", row)]
+    assert len(rows) > 70
+    for row in rows:
+        *_, held, end = re.split(r" ?\| ?", row)
+        named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", held)
+        assert named, row
+        assert end == "", row
+        for file, test in named:
+            assert f"\ndef {test}(" in (ROOT / file).read_text(encoding="utf-8"), test

@@ -127,6 +127,13 @@ def test_records_hold_terms_meters_means_and_alarms() -> None:
     assert (epoch.epoch, epoch.scores, epoch.alarms) == (0, {}, ())
 
 
+def test_meters_are_taken_at_every_tenth_step_and_at_an_epochs_first() -> None:
+    records = list(fit(ToyMethod(), ToyLoader(12), epochs=2))
+    steps = [record for record in records if isinstance(record, Step)]
+    metered = [number for number, step in enumerate(steps) if "norm" in step.values]
+    assert metered == [0, 10, 12, 22]
+
+
 def test_alarms_of_the_method_are_passed_on() -> None:
     method = ToyMethod()
     with torch.no_grad():

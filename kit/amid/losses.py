@@ -24,7 +24,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from kit.arguments import checked
 from kit.checks import check_labels, check_matrices, check_number, check_whole, full_precision
+from kit.information import direction
 
 MOMENTUM = 0.9  # of Equation 14
 
@@ -113,6 +115,7 @@ class MutualInformationEstimate(NamedTuple):
     vacuous: bool
 
 
+@full_precision
 @torch.no_grad()
 def mutual_information_estimate(
     features: Tensor, teacher_features: Tensor, labels: Tensor, *, temperature: float
@@ -153,6 +156,7 @@ def mutual_information_estimate(
     return MutualInformationEstimate(nats, ceiling, ceiling <= 0)
 
 
+@checked
 def has_classmate(labels: Tensor) -> Tensor:
     """V of Equations 12 and 13: which samples' class occurs more than once in the batch.
 
@@ -241,6 +245,7 @@ def discriminator_loss(
     return weight / divisor * (F.softplus(-teacher_logits) + F.softplus(student_logits)).sum()
 
 
+@checked
 def expected_classmates(class_counts: Sequence[int], batch_size: int) -> float:
     """How many samples of a batch have a classmate in it, on average: d of Equations 12 and 13.
 
@@ -309,6 +314,7 @@ class AdversaryWeights(nn.Module):
         """(2,) weights: lambda_1 for D1, lambda_2 for D2; they sum to 1."""
         return self.raw.softmax(0)
 
+    @checked
     @torch.no_grad()
     def watch(self, student: Tensor, teacher: Tensor, labels: Tensor) -> None:
         """Add a batch's cosines to the epoch's sums.
@@ -325,7 +331,7 @@ class AdversaryWeights(nn.Module):
         check_matrices("AdversaryWeights.watch", student=student, teacher=teacher)
         check_labels("AdversaryWeights.watch", labels, rows=len(teacher))
         exact = self.cosine_sums.dtype
-        cosine = F.normalize(teacher.to(exact)) @ F.normalize(student.to(exact)).T
+        cosine = direction(teacher.to(exact)) @ direction(student.to(exact)).T
         same = labels[:, None] == labels[None, :]
         own = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
         pairs = torch.stack([own, same & ~own])
@@ -463,7 +469,7 @@ def _pair_loss(logits: Tensor, same: Tensor) -> Tensor:
 
 def _cosines(features: Tensor, teacher_features: Tensor) -> Tensor:
     """(batch, batch): a row of each teacher."""
-    return F.normalize(teacher_features) @ F.normalize(features).T
+    return direction(teacher_features) @ direction(features).T
 
 
 def _same_class(labels: Tensor) -> Tensor:
@@ -489,3 +495,6 @@ def _check_game(name: str, weight: float | Tensor, divisor: float, **logits: Ten
     check_number(name, divisor=divisor)
     if not isinstance(weight, Tensor):
         check_number(name, at_least=0, weight=weight)
+    elif weight.ndim or not weight.is_floating_point():
+        came = f"{tuple(weight.shape)} {weight.dtype}"
+        raise ValueError(f"{name}: weight must be a number, or a float tensor of one, got {came}")

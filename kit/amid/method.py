@@ -61,6 +61,7 @@ class AMID(Models[DistilledFeatures]):
         self.config = config
         self.frozen: Frozen | None = None
         self.weights = losses.AdversaryWeights() if config.adversarial_weight else None
+        self.adaptive = self.weights if config.adversaries == "adaptive" else None
         self.divisor = losses.expected_classmates(encoders.class_counts, config.batch_size)  # d
         dim, classes = config.dim, len(encoders.class_counts)
         if encoders.frozen_teacher is None:
@@ -247,13 +248,10 @@ class AMID(Models[DistilledFeatures]):
 
     def end_step(self, epoch: int, z: DistilledFeatures, batch: ClipBatch) -> None:
         """Equation 14 averages over all pairs of an epoch after the warm-up."""
-        if self.weights is not None and self._adapts(epoch):
-            self.weights.watch(z.student, z.teacher, batch.labels)
+        if self.adaptive is not None and epoch >= self.config.warm_up_epochs:
+            self.adaptive.watch(z.student, z.teacher, batch.labels)
 
     def end_epoch(self, epoch: int) -> None:
         """Equation 14, unless the weights are to stay."""
-        if self.weights is not None and self._adapts(epoch):
-            self.weights.update()
-
-    def _adapts(self, epoch: int) -> bool:
-        return self.config.adversaries == "adaptive" and epoch >= self.config.warm_up_epochs
+        if self.adaptive is not None and epoch >= self.config.warm_up_epochs:
+            self.adaptive.update()

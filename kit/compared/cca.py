@@ -7,16 +7,16 @@ left open, and all are chosen on the validation split: a baseline that was not t
 it is compared with.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kit.data.pairs import CaptionedImages, Corpus, words
+from kit.data.pairs import CaptionedImages, Corpus
+from kit.data.text import words
 from kit.metrics.retrieval import CrossModalScores, evaluate_cross_modal
 from kit.retrieval.images import ImageInput, ImageSource
 
@@ -75,7 +75,7 @@ def tuned_cca(corpus: Corpus, images: ImageInput) -> CCA:
     """
     if images.features is None and not images.frozen:
         raise ValueError(f"tuned_cca: expected frozen features, got {images}")
-    source = ImageSource(images, None)
+    source = ImageSource(images, Path(images.cache) if images.cache else None)
     features = {split.name: _features(source, split) for split in corpus.splits}
     weigh, image_mean, text_mean, covariances = _learnt(corpus.train, features["train"])
     between, of_images, of_words = covariances

@@ -22,10 +22,11 @@ from typing import IO
 import numpy as np
 
 from kit.checks import check_unique, first_few
-from kit.corpora import refused_by
+from kit.corpora import local_path, refused_by
 from kit.data.clips import ClipCorpus, Clips
 from kit.data.ragged import Modality, Ragged, clip_shape, is_ragged
 from kit.data.splits import SPLITS, corpus_of_splits
+from kit.data.text import check_names, check_several, check_unique_names
 from kit.files import atomic
 
 ITEMS_FILE, CLASSES_FILE = "items.csv", "classes.csv"
@@ -44,13 +45,14 @@ def read_clip_folder(
 
     Raises:
         ValueError: no table, other columns, a line with a field too few, too many or empty, an id
-            twice, a label that is no class; no file of a modality, or two; arrays of Python
-            objects, of another number of clips than the table has, or with numbers that are not
-            finite. The folder and file or modality are named, and the clips.
+            twice, ids, labels or groups that look alike, a label that is no class; no file of a
+            modality, or two; arrays of Python objects, of another number of clips than the table
+            has, or with numbers that are not finite. The folder and file or modality are named, and
+            the clips.
 
     """
     with refused_by(f"read_clip_folder: {folder}"):
-        clips, classes, _ = _read(Path(folder), modalities)
+        clips, classes, _ = _read(local_path(folder), modalities)
     return clips, classes
 
 
@@ -70,13 +72,14 @@ def read_clip_corpus(folder: str | Path, *, modalities: Sequence[str] | None = N
 
     """
     with refused_by(f"read_clip_corpus: {folder}"):
-        clips, classes, items = _read(Path(folder), modalities)
+        folder = local_path(folder)
+        clips, classes, items = _read(folder, modalities)
         if "split" not in items[0]:
             found = f"{', '.join(items[0])}; read_clip_folder and stratified_split do without"
             raise ValueError(f"{ITEMS_FILE}: expected a column split, got {found}")
         _check_words(items, "split", SPLITS)
         splits = [item["split"] for item in items]
-        return corpus_of_splits(clips, splits, classes, name=Path(folder).resolve().name)
+        return corpus_of_splits(clips, splits, classes, name=folder.resolve().name)
 
 
 def write_clip_folder(folder: str | Path, clips: Clips, classes: Sequence[str]) -> None:
@@ -88,20 +91,18 @@ def write_clip_folder(folder: str | Path, clips: Clips, classes: Sequence[str]) 
         classes: the name of each label.
 
     Raises:
-        ValueError: a folder that holds something; an id, class or group without a character; a
-            label without a class; a class twice.
+        ValueError: a folder that holds something; a label without a class; a class twice, without
+            a character, or that looks like another.
 
     """
-    folder = Path(folder)
     with refused_by(f"write_clip_folder: {folder}"):
+        folder = local_path(folder)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise ValueError("expected a new or an empty folder")
-        check_unique(CLASSES_FILE, classes=classes)
+        check_unique_names(CLASSES_FILE, classes=classes)
         if max(clips.labels) >= len(classes):
             highest = max(clips.labels)
             raise ValueError(f"expected a class for each label up to {highest}, got {len(classes)}")
-        if "" in (*clips.ids, *classes, *clips.groups):
-            raise ValueError("an id, class or group is empty")
     for name, modality in clips.modalities.items():
         _write_arrays(folder / name, modality)
     _write_table(folder / CLASSES_FILE, {"class": classes})
@@ -118,8 +119,9 @@ def _read(
     classes = tuple(sorted({item["label"] for item in items}))
     if (folder / CLASSES_FILE).exists():
         classes = tuple(line["class"] for line in _read_table(folder / CLASSES_FILE, ("class",)))
-        check_unique(CLASSES_FILE, classes=classes)
+        check_unique_names(CLASSES_FILE, classes=classes)
         _check_words(items, "label", classes)
+    check_names(ITEMS_FILE, labels=classes)
     numbers = {one: number for number, one in enumerate(classes)}
     clips = Clips(
         "all",
@@ -173,6 +175,7 @@ def _read_arrays(folder: Path, modalities: Sequence[str] | None) -> dict[str, Mo
     found = sorted(folder.glob("[!.]*.np[yz]"))
     check_unique("array files", names=[path.stem for path in found])
     files = {path.stem: path for path in found}
+    check_several("files", modalities=modalities)
     wanted = list(files) if modalities is None else list(modalities)
     missing = [name for name in wanted if name not in files]
     if missing or not wanted:
@@ -192,9 +195,10 @@ def _read_array(path: Path) -> Modality:
             if set(arrays) != {"values", "lengths"}:
                 raise ValueError(f"got {', '.join(arrays)}")
             return Ragged(arrays["values"], arrays["lengths"])
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # whatever numpy and zipfile raise on damaged files
         expected = {".npy": "one array of numbers", ".npz": "the arrays values and lengths"}
-        raise ValueError(f"{path.name}: expected {expected[path.suffix]}: {error}") from error
+        reason = str(error) or type(error).__name__
+        raise ValueError(f"{path.name}: expected {expected[path.suffix]}: {reason}") from error
 
 
 def _write_arrays(path: Path, modality: Modality) -> None:

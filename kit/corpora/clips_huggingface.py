@@ -13,6 +13,7 @@ from kit.corpora.huggingface import read_table, rows_by_split
 from kit.data.clips import ClipCorpus, Clips
 from kit.data.ragged import Array, Modality, Ragged
 from kit.data.splits import corpus_of_splits
+from kit.data.text import check_names, is_missing
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -50,7 +51,8 @@ def clips_from_dataset(
     Raises:
         ValueError: a source that is none of these, a missing column, columns of the wrong type,
             rows without label, id, group or numbers, shapes that disagree, numbers that are not
-            finite, an id twice. Column or modality and rows are named.
+            finite, an id twice; labels, ids or groups that look alike. Column or modality and rows
+            are named.
 
     """
     columns, by_modality = (label, id_column, group_column), _by_modality(modalities)
@@ -113,15 +115,16 @@ def _clips(
 
     def words(column: str) -> list[Any]:
         values: list[Any] = plain[column].to_pylist()
-        empty = [one for one, value in zip(ids, values, strict=True) if value in (None, "")]
+        empty = [one for one, value in zip(ids, values, strict=True) if is_missing(value)]
         if empty:
             found = f"{len(empty)} have none: {first_few(empty)}"
             raise ValueError(f"column {column!r}: expected a word or number in every row, {found}")
         return values
 
     labels, classes = _labels(label, table.features[label], words(label), ids)
-    named = ids if id_column is None else [str(one) for one in words(id_column)]
-    groups = [] if group_column is None else [str(group) for group in words(group_column)]
+    check_names(f"column {label!r}", classes=classes)
+    named = ids if id_column is None else words(id_column)
+    groups = [] if group_column is None else words(group_column)
     arrays = {name: _modality(column, plain[column], named) for name, column in modalities.items()}
     return Clips("all", named, labels, arrays, groups), classes
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kit.checks import check_disjoint, check_unique, first_few
-from kit.corpora import refused_by
+from kit.corpora import equal_within, local_path, refused_by
 from kit.data.images import FolderImages, known
 from kit.data.pairs import CaptionedImages, Corpus
 
@@ -48,11 +48,11 @@ def flickr8k(folder: str | Path, *, skip_bad: bool = False) -> Corpus:
 
     Raises:
         ValueError: a missing folder or file; a bad line in the captions file, by file and line
-            number; an empty split; a name twice in a split or in two splits; and what `skip_bad`
-            tells of, counted and named.
+            number; an empty split; a name twice in a split, a name or a picture (the same bytes)
+            in two splits; and what `skip_bad` tells of, counted and named.
 
     """
-    folder = Path(folder)
+    folder = local_path(folder)
     image_folder = folder / IMAGE_FOLDER
     if not image_folder.is_dir():
         raise ValueError(f"expected a folder of photographs at {image_folder}, found none")
@@ -61,7 +61,7 @@ def flickr8k(folder: str | Path, *, skip_bad: bool = False) -> Corpus:
     shipped = {file.name for file in image_folder.iterdir() if not file.name.startswith(".")}
 
     chosen = [name for names in splits.values() for name in names]
-    bad = _problems(chosen, shipped, captions, image_folder)
+    bad, hashes = _problems(chosen, shipped, captions, image_folder)
     if not skip_bad:
         _refuse({name: problem for name, problem in bad.items() if name != STRAY_NAME})
     notes = [f"left out, {problem}: {name}" for name, problem in bad.items()]
@@ -69,9 +69,12 @@ def flickr8k(folder: str | Path, *, skip_bad: bool = False) -> Corpus:
     spare = sum(len(captions.get(name, ())) for name in unused)
     notes.append(f"{len(unused)} images ({spare} captions) are in no split and are not used")
 
+    splits = {split: [name for name in names if name not in bad] for split, names in splits.items()}
+    twins = equal_within("equal pictures", splits, hashes)
+    notes += [f"one picture under several names, each an image: {', '.join(t)}" for t in twins]
+
     parts: list[CaptionedImages] = []
-    for split, names in splits.items():
-        kept = [name for name in names if name not in bad]
+    for split, kept in splits.items():
         first_label = sum(len(part.image_names) for part in parts)
         part = CaptionedImages(
             name=split,
@@ -117,26 +120,31 @@ def _read_splits(folder: Path) -> dict[str, list[str]]:
 
 def _lines(path: Path) -> list[str]:
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig") as file:
             return [line.rstrip("\n") for line in file]
     except FileNotFoundError:
         raise ValueError(f"expected the file {path}, found none") from None
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: expected UTF-8 text, got {error}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: expected a file of UTF-8 text, got {error}") from None
 
 
 def _problems(
     names: Sequence[str], shipped: set[str], captions: dict[str, list[str]], folder: Path
-) -> dict[str, str]:
-    """What is wrong with each image of the splits that cannot be used; captions of no image."""
+) -> tuple[dict[str, str], dict[str, str]]:
+    """What is wrong with each image of the splits that cannot be used; the hashes of those there.
+
+    Captions of no image are wrong too.
+    """
     there = [name for name in names if name in shipped]
     bad = {name: "missing image" for name in names if name not in shipped}
     bad |= {name: "image without captions" for name in there if name not in captions}
-    for name, file in zip(there, known(folder, there), strict=True):
+    files = dict(zip(there, known(folder, there), strict=True))
+    for name, file in files.items():
         if file.problem:
             bad.setdefault(name, f"unreadable image ({file.problem})")
     orphans = sorted(captions.keys() - shipped - set(names))
-    return bad | {name: f"captions without image ({len(captions[name])})" for name in orphans}
+    bad |= {name: f"captions without image ({len(captions[name])})" for name in orphans}
+    return bad, {name: file.hash for name, file in files.items()}
 
 
 def _refuse(bad: dict[str, str]) -> None:

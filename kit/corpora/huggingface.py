@@ -15,9 +15,11 @@ import numpy as np
 from PIL import Image
 
 from kit.checks import first_few
-from kit.corpora import refused_by
+from kit.corpora import equal_within, local_path, refused_by
 from kit.data.images import known, open_picture, why_unreadable
 from kit.data.pairs import CaptionedImages, Corpus
+from kit.data.splits import check_shares
+from kit.data.text import check_names, why_no_sentence
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -61,9 +63,9 @@ class DatasetImages:
                     digest.update(hashlib.sha256(content.as_buffer()).digest())
                 else:
                     digest.update(b"file")
-                    paths.append(os.path.abspath(path.as_py()))
+                    paths.append(_path(path.as_py()))
         if paths:
-            folder = Path(os.path.commonpath([os.path.dirname(path) for path in paths]))
+            folder = Path(os.path.commonpath([path.parent for path in paths]))
             files = known(folder, [os.path.relpath(path, folder) for path in paths])
             digest.update("".join(file.hash for file in files).encode())
         return digest.hexdigest()
@@ -75,13 +77,15 @@ def from_dataset(
     *,
     captions: str | Sequence[str],
     image: str = "image",
+    identity: str | None = None,
     split_column: str | None = None,
     shares: tuple[float, float, float] | None = None,
     seed: int = 0,
     skip_bad: bool = False,
 ) -> Corpus:
-    """A corpus from a dataset with an image column and captions; each row is an instance.
+    """A corpus from a dataset with an image column and captions; each picture is an instance.
 
+    Rows with the same picture (the same bytes) are one image with the captions of all of them.
     Without `split_column` and `shares` the dataset must come in splits named train, validation (or
     val, valid, dev) and test. With either, its rows are first put together.
 
@@ -91,30 +95,38 @@ def from_dataset(
         captions: the column that holds a row's captions (a list, or one sentence), or several
             columns that hold one each.
         image: the column of pictures: encoded images, their bytes, or paths.
+        identity: a column with what rows have in common that show the same (a file name, an image's
+            or a person's id): these are one instance, and in one split.
         split_column: a column that says which split a row is in; rows with another word (and parts
             with another name) are not used, and counted in `Corpus.notes`.
-        shares: of train, validation and test, which sum to 1; rows are drawn by `seed`.
+        shares: of train, validation and test, which sum to 1; instances are drawn by `seed`.
         seed: of that draw; not used otherwise.
         skip_bad: leave out, and list in `Corpus.notes`, the rows that are refused otherwise: those
-            whose picture cannot be decoded and those with an empty caption or none.
+            whose picture cannot be decoded and those with no caption, an empty one, or one that
+            cannot be cut into words (`kit.data.text.why_no_sentence`).
 
     Raises:
         ValueError: a source that is none of these, a missing column, columns of the wrong type, no
-            or not all splits, shares that do not sum to 1, an empty split, and bad rows, counted
-            and named.
+            or not all splits, shares that do not sum to 1, an empty split; an instance or a picture
+            in two splits (unless all rows have the same picture, which is noted); identities that
+            are missing or look alike; and bad rows, counted and named.
 
     """
     if split_column is not None and shares is not None:
         raise ValueError("expected split_column or shares, got both")
-    columns = [captions] if isinstance(captions, str) else list(captions)
-    table, words = read_table(source, [image, *columns], split_column)
     if shares is not None:
-        words = _drawn(len(table), shares, seed)
-    rows, notes = rows_by_split(words)
+        check_shares("splits", shares, seed)
+    columns = [captions] if isinstance(captions, str) else list(captions)
+    if not columns:
+        raise ValueError("expected a column of captions or several, got none")
+    table, words = read_table(source, [image, *columns, identity], split_column)
+    everything = {"all": list(range(len(table)))}
+    rows, notes = rows_by_split(words) if shares is None else (everything, [])
 
     sentences, pictures = _captions(table, columns), _encoded_pictures(table, image)
     used = sorted(row for part in rows.values() for row in part)
-    problems = {row: _problem(sentences[row], pictures[row][image]) for row in used}
+    read = {row: _read(pictures[row][image]) for row in used}
+    problems = {row: _problem(sentences[row]) or read[row][1] for row in used}
     bad = {row: f"row {row}: {problem}" for row, problem in problems.items() if problem}
     if bad and not skip_bad:
         found = f"{len(bad)} of {len(used)} rows are bad: {first_few(list(bad.values()))}"
@@ -124,19 +136,25 @@ def from_dataset(
         )
     notes += [f"left out, {problem}" for problem in bad.values()]
 
-    splits: list[CaptionedImages] = []
+    content: dict[int, object] = {row: read[row][0] or row for row in used}
+    if len({content[row] for row in used if row not in bad}) == 1 < len(used) - len(bad):
+        notes.append("all rows have the same picture; each row stays an image of its own")
+        content = {row: row for row in used}
+    instances = content if identity is None else _identities(table, identity, used)
+    if shares is not None:
+        rows = _drawn(instances, shares, seed)
+    rows = {split: [row for row in part if row not in bad] for split, part in rows.items()}
+    equal_within("equal pictures", rows, content)
+    if identity is not None:
+        equal_within(f"values of column {identity!r}", rows, instances)
+    splits = []
     for name, chosen in rows.items():
-        kept = [row for row in chosen if row not in bad]
-        split = CaptionedImages(
-            name=name,
-            image_names=[f"row {row}" for row in kept],
-            image_labels=kept,
-            captions=[caption for row in kept for caption in sentences[row]],
-            caption_images=[index for index, row in enumerate(kept) for _ in sentences[row]],
-            open_image=DatasetImages(pictures.select(kept), image),
-        )
+        split = _split(name, chosen, sentences, content, instances, DatasetImages(pictures, image))
         splits.append(split)
-        notes.append(f"{name}: {len(kept)} images and {len(split.captions)} captions")
+        images = len(split.image_names)
+        if images < len(chosen):
+            notes.append(f"{name}: {len(chosen)} rows of {images} pictures, captions put together")
+        notes.append(f"{name}: {images} images and {len(split.captions)} captions")
     train, validation, test = splits
     return Corpus("dataset", train, validation, test, tuple(notes))
 
@@ -149,7 +167,8 @@ def read_table(
     Args:
         source: what `from_dataset` takes.
         columns: those needed; None stands for none.
-        split_column: has the words; without it they are the names of the parts.
+        split_column: has the words, or class labels, whose names count; without it they are the
+            names of the parts.
 
     Returns:
         the table with the needed columns, and the words.
@@ -159,7 +178,7 @@ def read_table(
             are of different types.
 
     """
-    from datasets import concatenate_datasets
+    from datasets import ClassLabel, concatenate_datasets
 
     parts = _opened(source)
     needed = list(dict.fromkeys(one for one in (*columns, split_column) if one is not None))
@@ -175,7 +194,10 @@ def read_table(
         raise ValueError(f"expected {names} to have columns of the same types: {error}") from error
     table = table.with_format(None)
     if split_column is not None:
-        return table, list(table[split_column])
+        words, feature = list(table[split_column]), table.features[split_column]
+        if isinstance(feature, ClassLabel):
+            words = [dict(enumerate(feature.names)).get(word, word) for word in words]
+        return table, words
     return table, [name for name, part in parts.items() for _ in range(len(part))]
 
 
@@ -194,9 +216,11 @@ def rows_by_split(words: Sequence[Any]) -> tuple[dict[str, list[int]], list[str]
     others = Counter(word for word in words if word not in split_of)
     for split, part in rows.items():
         if not part:
+            found = first_few([f"{word} ({n} rows)" for word, n in Counter(words).items()])
             raise ValueError(
                 f"split {split!r}: expected rows called {' or '.join(SPLIT_NAMES[split])}, got "
-                f"{first_few(list(dict.fromkeys(words)))}; name a split_column, or draw the splits"
+                f"{found or 'no row'}; known are {', '.join(split_of)}; "
+                "name a split_column, or draw the splits"
             )
     return rows, [f"{n} rows of the split {word!r} are not used" for word, n in others.items()]
 
@@ -204,22 +228,33 @@ def rows_by_split(words: Sequence[Any]) -> tuple[dict[str, list[int]], list[str]
 def _opened(source: Any) -> dict[str, Dataset]:
     """The parts of a dataset by name; one without parts is called ``all``."""
     from datasets import Dataset, DatasetDict, load_dataset, load_from_disk
-    from datasets.exceptions import DatasetsError
 
-    several = isinstance(source, Sequence) and not isinstance(source, str)
-    files = [str(file) for file in (source if several else [source])]
+    opened: Any = source
     try:
-        if isinstance(source, Dataset | DatasetDict):
-            opened = source
-        elif all(file.endswith(".parquet") for file in files):
-            opened = Dataset.from_parquet(files)
-        elif Path(source).is_dir():
-            opened = load_from_disk(str(source))
-        else:
-            opened = load_dataset(str(source))
-    except (OSError, ValueError, TypeError, DatasetsError) as error:
-        raise ValueError(f"{source}: no dataset that can be read: {error}") from error
+        if not isinstance(source, Dataset | DatasetDict):
+            several = isinstance(source, Sequence) and not isinstance(source, str)
+            paths = [local_path(file) for file in (source if several else [source])]
+            if not paths or any(_neither_local_nor_on_the_hub(path) for path in paths):
+                expected = "expected a parquet file, a folder of save_to_disk or a name on the hub"
+                found = first_few([path.absolute() for path in paths]) or "none"
+                raise ValueError(f"{expected}, got {found}")
+            files = [str(path) for path in paths]
+            if all(file.endswith(".parquet") for file in files):
+                opened = Dataset.from_parquet(files)
+            elif paths[0].is_dir():
+                opened = load_from_disk(files[0])
+            else:
+                opened = load_dataset(str(source))
+    except Exception as error:  # whatever pyarrow and datasets raise on damaged files
+        reason = str(error) or type(error).__name__
+        raise ValueError(f"{source}: no dataset that can be read: {reason}") from error
     return dict(opened) if isinstance(opened, DatasetDict) else {"all": opened}
+
+
+def _neither_local_nor_on_the_hub(path: Path) -> bool:
+    if path.exists():
+        return path.is_file() and path.suffix != ".parquet"
+    return path.suffix != ".parquet" and (path.is_absolute() or len(path.parts) > 2)
 
 
 def _encoded_pictures(table: Dataset, image: str) -> Dataset:
@@ -233,16 +268,58 @@ def _encoded_pictures(table: Dataset, image: str) -> Dataset:
         raise ValueError(f"column {image!r} {expected}, got {table.features[image]}") from error
 
 
-def _drawn(rows: int, shares: tuple[float, float, float], seed: int) -> list[str]:
-    """The split of each row, drawn in these shares."""
-    if len(shares) != len(SPLIT_NAMES) or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
-        raise ValueError(f"shares must be three positive numbers that sum to 1, got {shares}")
-    order = np.random.default_rng(seed).permutation(rows)
-    cuts = np.rint(np.cumsum(shares[:2]) * rows).astype(int)
-    words = np.empty(rows, object)
+def _identities(table: Dataset, identity: str, rows: Sequence[int]) -> dict[int, object]:
+    """The instance of each of these rows, by a column."""
+    values = list(table[identity])
+    named = {row: values[row] for row in rows}
+    check_names(f"column {identity!r}", identities=named.values())
+    return named
+
+
+def _drawn(
+    instances: Mapping[int, object], shares: tuple[float, float, float], seed: int
+) -> dict[str, list[int]]:
+    """The rows of each split, whose instances are drawn in these shares."""
+    distinct = list(dict.fromkeys(instances.values()))
+    order = np.random.default_rng(seed).permutation(len(distinct))
+    cuts = np.rint(np.cumsum(shares[:2]) * len(distinct)).astype(int)
+    split_of: dict[object, str] = {}
     for split, part in zip(SPLIT_NAMES, np.split(order, cuts), strict=True):
-        words[part] = split
-    return words.tolist()
+        split_of |= {distinct[place]: split for place in part}
+    rows: dict[str, list[int]] = {split: [] for split in SPLIT_NAMES}
+    for row, instance in instances.items():
+        rows[split_of[instance]].append(row)
+    empty = [split for split, part in rows.items() if not part]
+    if empty:
+        found = f"{len(distinct)} images and shares {shares}, none for {', '.join(empty)}"
+        raise ValueError(f"expected an image or more for each split, got {found}")
+    return rows
+
+
+def _split(
+    name: str,
+    rows: Sequence[int],
+    sentences: Sequence[Sequence[str]],
+    content: Mapping[int, object],
+    instances: Mapping[int, object],
+    pictures: DatasetImages,
+) -> CaptionedImages:
+    """These rows as one split: an image for each picture of an instance."""
+    images: dict[object, list[int]] = {}
+    labels: dict[object, int] = {}
+    for row in rows:
+        images.setdefault((instances[row], content[row]), []).append(row)
+        labels.setdefault(instances[row], row)
+    first = [found[0] for found in images.values()]
+    captions = [[one for row in found for one in sentences[row]] for found in images.values()]
+    return CaptionedImages(
+        name=name,
+        image_names=[f"row {row}" for row in first],
+        image_labels=[labels[instances[row]] for row in first],
+        captions=[caption for of_image in captions for caption in of_image],
+        caption_images=[index for index, of_image in enumerate(captions) for _ in of_image],
+        open_image=DatasetImages(pictures.dataset.select(first), pictures.column),
+    )
 
 
 def _captions(table: Dataset, columns: Sequence[str]) -> list[list[Any]]:
@@ -254,19 +331,39 @@ def _captions(table: Dataset, columns: Sequence[str]) -> list[list[Any]]:
     ]
 
 
-def _problem(captions: Sequence[Any], stored: Mapping[str, Any] | None) -> str:
-    """Why a row cannot be used; "" if it can."""
+def _problem(captions: Sequence[Any]) -> str:
+    """Why a row's captions cannot be used; "" if they can."""
     for place, caption in enumerate(captions):
         if not isinstance(caption, str) or not caption.strip():
             return f"caption {place} is empty or no text"
-    if not captions:
-        return "no caption"
+        if reason := why_no_sentence(caption):
+            return f"caption {place} is {reason}: {caption!r:.60}"
+    return "" if captions else "no caption"
+
+
+def _read(stored: Mapping[str, Any] | None) -> tuple[str, str]:
+    """A hash of a picture's bytes and why it cannot be used: "" without bytes, and if it can."""
     if stored is None or (stored["bytes"] is None and stored["path"] is None):
-        return "undecodable image (none is stored)"
-    reason = why_unreadable(_file(stored))
-    return reason and f"undecodable image ({reason})"
+        return "", "undecodable image (none is stored)"
+    content = stored["bytes"]
+    if content is None and "://" in stored["path"]:
+        return "", f"a web address, which is not fetched: {stored['path']}"
+    if content is None:
+        path = _path(stored["path"])
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return "", f"no file at {path} (paths are relative to the current directory)"
+        except (OSError, ValueError) as error:
+            return "", f"cannot read {path} ({error})"
+    reason = why_unreadable(io.BytesIO(content))
+    return hashlib.sha256(content).hexdigest(), reason and f"undecodable image ({reason})"
 
 
 def _file(stored: Mapping[str, Any]) -> Path | io.BytesIO:
     """What Pillow can open, from the bytes or the path that a dataset keeps."""
-    return Path(stored["path"]) if stored["bytes"] is None else io.BytesIO(stored["bytes"])
+    return _path(stored["path"]) if stored["bytes"] is None else io.BytesIO(stored["bytes"])
+
+
+def _path(path: str) -> Path:
+    return Path(os.path.abspath(os.path.expanduser(path)))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field, replace
+from itertools import chain
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -18,8 +19,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kit.checks import check_disjoint, check_lengths, check_name, check_unique, first_few
-from kit.data.ragged import Array, Modality, Ragged, clip_shape, is_ragged, taken
+from kit.checks import check_disjoint, check_lengths, check_name, first_few
+from kit.data.ragged import Array, Modality, Ragged, checked_rows, clip_shape, is_ragged, taken
+from kit.data.text import check_names, check_several, check_unique_names
 
 Transform = Callable[[Array], Array]
 Tensors = dict[str, Tensor]
@@ -39,9 +41,10 @@ class Clips:
         checked: names of modalities whose clips need not be looked at any more.
 
     Raises:
-        ValueError: no clip or no modality, counts that disagree, an id twice, a label that is no
-            class, a modality whose name cannot be a file's, with other than numbers, with clips
-            of several shapes or types, or with numbers that are not finite.
+        ValueError: no clip or no modality, counts that disagree, an id twice, ids or groups that
+            are missing or look alike (`kit.data.text.check_names`), a label that is no class, a
+            modality whose name cannot be a file's, with other than numbers, with clips of several
+            shapes or types, or with numbers that are not finite in float32.
 
     """
 
@@ -54,6 +57,7 @@ class Clips:
 
     def __post_init__(self, checked: Collection[str]) -> None:
         where, count = f"Clips: split {self.name!r}", len(self.ids)
+        check_several(where, ids=self.ids, labels=self.labels, groups=self.groups)
         if count == 0 or not self.modalities:
             found = f"{count} and {len(self.modalities)}"
             raise ValueError(f"{where}: expected at least one clip and one modality, got {found}")
@@ -63,7 +67,8 @@ class Clips:
         check_lengths(where, "clip", count, **self.modalities)
         if len(self.groups):
             check_lengths(where, "clip", count, groups=self.groups)
-        check_unique(where, ids=self.ids)
+        check_unique_names(where, ids=self.ids)
+        check_names(where, groups=self.groups)
         labels = np.asarray(self.labels)
         if labels.ndim != 1 or labels.dtype.kind not in "iu" or labels.min() < 0:
             few = first_few(np.unique(labels.astype(str)).tolist())
@@ -90,11 +95,10 @@ class Clips:
                 that are not in 0..clips-1.
 
         """
-        numbers = np.asarray(rows).tolist()
-        wrong = [row for row in numbers if type(row) is not int or not 0 <= row < len(self)]
-        if wrong or not numbers:
-            where, found = f"Clips: split {self.name!r}", first_few(wrong) or "none"
-            raise ValueError(f"{where}: expected numbers of rows, 0..{len(self) - 1}, got {found}")
+        where = f"Clips: split {self.name!r}"
+        numbers = checked_rows(where, rows, len(self))
+        if not numbers:
+            raise ValueError(f"{where}: expected numbers of rows, 0..{len(self) - 1}, got none")
         return Clips(
             name or self.name,
             [self.ids[row] for row in numbers],
@@ -154,13 +158,20 @@ def _check_clips(where: str, modality: Modality, ids: Sequence[str]) -> None:
         clip = np.asarray(modality[row])
         if (clip.dtype, clip.shape[ragged:]) != (kind, shape) or clip.size == 0:
             other.append(f"{one} ({clip.dtype} {clip.shape})")
-        elif first.dtype.kind == "f" and not np.isfinite(clip).all():
+        elif first.dtype.kind == "f" and not _finite(clip):
             wrong.append(one)
     if other:
         like, found = f"{ids[0]!r} {kind} {shape}", first_few(other)
         raise ValueError(f"{where}: expected clips like {like}, got {len(other)} others: {found}")
     if wrong:
-        raise ValueError(f"{where}: {len(wrong)} clips hold nan or infinity: {first_few(wrong)}")
+        found = f"{len(wrong)} clips hold nan or infinity in float32: {first_few(wrong)}"
+        raise ValueError(f"{where}: {found}")
+
+
+def _finite(clip: Array) -> bool:
+    """Whether all numbers are finite in float32, as networks take them."""
+    with np.errstate(over="ignore"):
+        return bool(np.isfinite(clip.astype(np.float32, copy=False)).all())
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,9 +179,9 @@ class ClipCorpus:
     """Three splits that share no clip, the names of the classes, and what the reader says of them.
 
     Raises:
-        ValueError: a class or a split named twice, a clip that is in two splits, modalities that
-            differ between splits in name, shape or type, a label without a class, a class that the
-            training split lacks.
+        ValueError: a class or a split named twice, a clip that is in two splits, names that look
+            alike, modalities that differ between splits in name, shape or type, a label without a
+            class, a class that the training split lacks.
 
     """
 
@@ -183,8 +194,11 @@ class ClipCorpus:
 
     def __post_init__(self) -> None:
         where = f"ClipCorpus {self.name!r}"
-        check_unique(where, classes=self.classes, splits=[split.name for split in self.splits])
+        names = [split.name for split in self.splits]
+        check_unique_names(where, classes=self.classes, splits=names)
         check_disjoint(where, "clips", [(split.name, split.ids) for split in self.splits])
+        check_names(where, ids=chain(*(split.ids for split in self.splits)))
+        check_names(where, groups=chain(*(split.groups for split in self.splits)))
         expected = _kinds(self.train)
         for split in self.splits:
             kinds = _kinds(split)
@@ -226,6 +240,8 @@ class ClipCorpus:
                 digest.update(repr(kind).encode())
                 for row in range(len(modality)):
                     clip = np.ascontiguousarray(modality[row])
+                    if clip.dtype.itemsize > 8:  # a longdouble's bytes hold padding
+                        clip = clip.astype(np.float64)
                     digest.update(b"%d " % len(clip) * ragged)
                     digest.update(clip.data)
         return digest.hexdigest()[:32]

@@ -1,11 +1,9 @@
 """Loader processes that live as long as their loader, instead of an epoch."""
 
 import contextlib
-import multiprocessing
 import os
 import signal
 import sys
-import threading
 import warnings
 import weakref
 from collections.abc import Iterator, Sequence
@@ -15,6 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
+
+from kit.processes import end_with_parent
 
 Loaded = TypeVar("Loaded", covariant=True)
 
@@ -169,11 +169,4 @@ def _follow_parent(worker: int) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    end_with_parent()

@@ -14,49 +14,90 @@ from typing import IO, ClassVar, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from kit.encoders.image import ImageTransform
 from kit.files import atomic, file_hash
 
-# What Pillow's decoders raise on broken files, from a cut JPEG to a bad PNG chunk.
-DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError)
+# Pictures only: no plain documents, nothing for which Pillow starts another program.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF", "QOI")
 
 
-def open_picture(source: Path | str | IO[bytes], *, where: str = "") -> Image.Image:
-    """A picture as RGB: the one place in which pictures are opened.
+def open_picture(source: Path | str | IO[bytes] | Image.Image, *, where: str = "") -> Image.Image:
+    """A picture as RGB, as it is meant to be seen: the one place in which pictures are opened.
+
+    It stands upright (EXIF orientation). What is transparent lies on white. Grey values of 16 bits,
+    0 to 65,535, become 0 to 255; 32-bit whole numbers and floats are scaled so from the smallest of
+    the ranges 0 to 1 (floats), 0 to 255 and 0 to 65,535 that holds all of the picture, or else from
+    its own least to its own greatest value. Of several frames it is the first.
 
     Args:
-        source: a file, by its path or opened.
+        source: a file of one of `FORMATS`, by its path or opened; or a picture that Pillow opened.
         where: what a message calls it; the path if not given.
 
     Raises:
-        ValueError: a file that is missing or no picture, by its name.
+        ValueError: a file that is missing, no picture, or larger than Pillow's limit, by its name.
 
     """
     try:
-        with Image.open(source) as image:
-            return image.convert("RGB")
-    except DECODING_ERRORS as error:
-        where = where or f"open_picture: {source}"
-        raise ValueError(f"{where}: expected a picture, got {error}") from error
+        return _opened(source)
+    except Exception as error:
+        shown = where or f"open_picture: {source}"
+        reason = str(error) or type(error).__name__
+        raise ValueError(f"{shown}: expected a picture, got {reason}") from error
 
 
 def why_unreadable(source: Path | IO[bytes]) -> str:
-    """Why a picture cannot be decoded, in the decoder's words; "" if it can.
+    """Why `open_picture` refuses a file, in the decoder's words; "" if it does not.
 
     The whole file is read, but JPEGs are decoded at an eighth of their size, which is twice as fast
     and still finds a file that was cut short.
     """
     try:
-        with Image.open(source) as image:
-            image.draft(None, (1, 1))
-            image.load()
-    except DECODING_ERRORS as error:
+        _opened(source, small=True)
+    except Exception as error:
         words = str(error).replace(repr(str(source)), "").replace(repr(source), "")
         return words.strip(" :") or type(error).__name__
     return ""
+
+
+def _opened(source: Path | str | IO[bytes] | Image.Image, *, small: bool = False) -> Image.Image:
+    """Upright RGB. Pillow's decoders raise anything on broken files, so whoever calls takes all."""
+    if isinstance(source, Image.Image):
+        return _rgb(source)
+    Image.init()
+    path = os.path.expanduser(source) if isinstance(source, str | Path) else source
+    with Image.open(path, formats=[one for one in FORMATS if one in Image.OPEN]) as image:
+        if small:
+            image.draft(None, (1, 1))
+        image.load()
+        return _rgb(image)
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    with contextlib.suppress(Exception):  # EXIF that is damaged says nothing
+        image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray(_in_bytes(np.asarray(image), 0, 65_535))
+    elif image.mode in ("I", "F"):
+        pixels = np.asarray(image)
+        low, high = float(pixels.min()), float(pixels.max())
+        if not np.isfinite([low, high]).all():
+            raise ValueError("pixels that are not finite")
+        ranges = (255, 65_535) if image.mode == "I" else (1, 255, 65_535)
+        top = next((top for top in ranges if low >= 0 and high <= top), None)
+        image = Image.fromarray(_in_bytes(pixels, *((low, high) if top is None else (0, top))))
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA"))
+    return image.convert("RGB")
+
+
+def _in_bytes(pixels: NDArray[np.generic], low: float, high: float) -> NDArray[np.uint8]:
+    """From a range to 0 to 255; in float64, which holds the difference of any two of them."""
+    scaled = (pixels.astype(np.float64) - low) / ((high - low) or 1)
+    return np.rint(255 * scaled).astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -104,7 +145,7 @@ class TransformedImages:
         return self(rows)
 
 
-KNOWN_FILE = ".known_pictures.json"
+KNOWN_FILE = ".known_pictures_2.json"  # 2: of this opener
 TICK = 0.02  # seconds; the clock of a local file system is finer
 
 
@@ -134,6 +175,7 @@ def known(folder: Path, names: Sequence[str]) -> list[Known]:
 
     """
     found: dict[str, Known] = {}
+    folder = Path(os.path.expanduser(folder))
     for place in reversed(_places(folder)):
         found |= _read_known(place)
     stats = {name: _stat(folder / name) for name in names}
@@ -157,7 +199,7 @@ def _places(folder: Path) -> tuple[Path, Path]:
     """Where it is kept: beside the pictures, else in the user's cache."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
     named = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:32]
-    return folder / KNOWN_FILE, cache / "crossmodal_kit" / f"{named}.json"
+    return folder / KNOWN_FILE, cache / "crossmodal_kit" / f"{named}{KNOWN_FILE}"
 
 
 def _stat(path: Path) -> tuple[int, int, int]:

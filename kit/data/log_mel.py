@@ -9,11 +9,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from kit.arguments import checked
 from kit.checks import check_whole
 
 FLOOR = 1e-10  # power; its 10 log10 is -100, what silence becomes
 
+LOUDEST = 1e12  # in float32 the power of more, summed over a window, would be infinite
 
+
+@checked
 @dataclass(frozen=True)
 class LogMel:
     """Hann windows, power, Slaney's mel bands of equal area, 10 log10.
@@ -45,7 +49,7 @@ class LogMel:
 
     def __post_init__(self) -> None:
         counts = {name: getattr(self, name) for name in ("sample_rate", "window", "hop", "mels")}
-        check_whole("LogMel", at_least=1, **counts)
+        check_whole("LogMel", at_least=1, at_most=2**24, **counts)
         low, high, half = self.low_hz, self.high_hz, self.sample_rate / 2
         if not 0 <= low < high <= half:
             raise ValueError(
@@ -79,6 +83,7 @@ class LogMel:
         matrix.flags.writeable = False
         return matrix
 
+    @checked
     def __call__(self, waveform: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
         """Transform waveforms; the first window is centred on the first sample.
 
@@ -90,7 +95,7 @@ class LogMel:
             there are samples // hop + 1 frames.
 
         Raises:
-            ValueError: waveforms that are none, no floats, too short, or not finite.
+            ValueError: waveforms that are none, no floats, too short, not finite, or above 1e12.
 
         """
         waveform = np.asarray(waveform)
@@ -100,6 +105,8 @@ class LogMel:
             raise ValueError(f"LogMel: expected float waveforms (..., from {least}), got {found}")
         if not np.isfinite(waveform).all():
             raise ValueError("LogMel: expected a finite waveform, got nan or infinity")
+        if (loudest := np.abs(waveform).max()) > LOUDEST:
+            raise ValueError(f"LogMel: expected a waveform up to {LOUDEST:g}, got {loudest:g}")
         samples = torch.from_numpy(waveform.astype(np.float32)).reshape(-1, waveform.shape[-1])
         hann = torch.hann_window(self.window)
         spectrum = torch.stft(samples, self.window, self.hop, window=hann, return_complex=True)

@@ -7,12 +7,12 @@ function of (seed, epoch, index), so a loader has no state to save and a killed 
 
 import hashlib
 import json
-import string
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -24,11 +24,16 @@ from torch import Tensor
 from kit.checks import check_disjoint, check_lengths, check_unique, check_whole, first_few
 from kit.data.epochs import spare_cores
 from kit.data.ragged import Ragged
+from kit.data.text import (
+    check_names,
+    check_sentences,
+    check_several,
+    check_unique_names,
+    words,
+)
 
 UNKNOWN, START = 1, 2
 MAX_TOKENS = 100
-
-_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 # The stream of chance that mirrors features; the other ones have the epoch in its place.
 _MIRROR = 2**31
@@ -51,8 +56,9 @@ class CaptionedImages:
             it.
 
     Raises:
-        ValueError: an empty split, lengths that disagree, a name twice, an image without captions,
-            a caption without an image.
+        ValueError: an empty split, lengths that disagree, a name twice or two that look alike, an
+            image without captions, a caption without an image, one that cannot be cut into words
+            (`kit.data.text.why_no_sentence`).
 
     """
 
@@ -71,7 +77,8 @@ class CaptionedImages:
             raise ValueError(f"{where}: expected at least one image, got none")
         check_lengths(where, "image", images, image_labels=self.image_labels)
         check_lengths(where, "caption", len(self.captions), caption_images=self.caption_images)
-        check_unique(where, image_names=self.image_names)
+        check_unique_names(where, image_names=self.image_names)
+        check_sentences(where, self.captions)
         described = self.image_of_caption
         outside = described[(described < 0) | (described >= images)]
         if len(outside):
@@ -121,7 +128,7 @@ class Corpus:
     """Three splits that share no image, and what the reader has to say of them (`notes`).
 
     Raises:
-        ValueError: an image that is in two splits.
+        ValueError: an image that is in two splits, or two whose names look alike.
 
     """
 
@@ -134,6 +141,7 @@ class Corpus:
     def __post_init__(self) -> None:
         named = [(split.name, split.image_names) for split in self.splits]
         check_disjoint(f"Corpus {self.name!r}", "images", named)
+        check_names(f"Corpus {self.name!r}", image_names=chain(*(names for _, names in named)))
 
     @property
     def splits(self) -> tuple[CaptionedImages, CaptionedImages, CaptionedImages]:
@@ -152,27 +160,21 @@ class Corpus:
         """A hash of names, labels and captions: two corpora with the same one train the same."""
         digest = hashlib.sha256()
         for split in self.splits:
-            for words in (split.image_names, split.captions):
-                digest.update(f"{len(words)}:".encode())
-                for at in range(0, len(words), 4096):
-                    digest.update(json.dumps(list(words[at : at + 4096])).encode())
+            for texts in (split.image_names, split.captions):
+                digest.update(f"{len(texts)}:".encode())
+                for at in range(0, len(texts), 4096):
+                    digest.update(json.dumps(list(texts[at : at + 4096])).encode())
             digest.update(np.asarray(split.image_labels, "<i8").tobytes())
             digest.update(split.image_of_caption.astype("<i8", copy=False).tobytes())
         return digest.hexdigest()
 
 
-def words(caption: str) -> list[str]:
-    """Lower case, without punctuation, cut at white space.
-
-    >>> words("A dog's ball, red .")
-    ['a', 'dogs', 'ball', 'red']
-    """
-    return caption.lower().translate(_PUNCTUATION).split()
-
-
 @dataclass(frozen=True)
 class Vocabulary:
     """The known words in the order of their ids from 3 on; 0 pads, 1 is unknown, 2 starts.
+
+    Raises:
+        ValueError: one text in place of several words, or a word twice.
 
     >>> vocabulary = Vocabulary.of(["a red ball", "a red cube", "a dog"], min_count=2)
     >>> vocabulary.words, vocabulary.encode("A red fox.")
@@ -181,18 +183,31 @@ class Vocabulary:
 
     words: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        check_several("Vocabulary", words=self.words)
+        check_unique("Vocabulary", words=self.words)
+
     @classmethod
     def of(cls, captions: Iterable[str], *, min_count: int = 3) -> "Vocabulary":
         """The words that occur at least `min_count` times, by falling count, then by alphabet.
 
         Give it *training* captions only: a word seen in a test caption alone must stay unknown.
+
+        Raises:
+            ValueError: no word that occurs so often; a `min_count` below 1; one text in place of
+                several, captions that cannot be cut into words.
+
         """
+        check_whole("Vocabulary.of", at_least=1, min_count=min_count)
+        captions = captions if isinstance(captions, str) else list(captions)
+        check_sentences("Vocabulary.of", captions)
         counts = Counter(word for caption in captions for word in words(caption))
         known = [(-count, word) for word, count in counts.items() if count >= min_count]
         if not known:
             raise ValueError(
                 f"Vocabulary.of: expected words that occur {min_count=} times, "
-                f"got {len(counts)} rarer ones"
+                f"got {len(counts)} rarer ones; "
+                "a small corpus needs a lower min_count (a configuration's min_word_count)"
             )
         return cls(tuple(word for _, word in sorted(known)))
 
@@ -219,7 +234,13 @@ class Vocabulary:
         >>> Vocabulary(("dog",)).tokens(["a dog", "dog"]).padded(np.array([1, 0]))
         (tensor([[2, 3, 0],
                 [2, 1, 3]]), tensor([2, 3]))
+
+        Raises:
+            ValueError: one text in place of several, captions that cannot be cut into words.
+
         """
+        captions = captions if isinstance(captions, str) else list(captions)
+        check_sentences("Vocabulary.tokens", captions)
         ids, lengths = array("H" if len(self) <= 2**16 else "I"), array("q")
         for caption in captions:
             encoded = self.encode(caption)

@@ -92,6 +92,21 @@ def _blocks(modality: Modality) -> Iterator[Array]:
             held = []
 
 
+def checked_rows(where: str, rows: Sequence[int] | NDArray[np.integer], count: int) -> list[int]:
+    """Numbers of rows as a list.
+
+    Raises:
+        ValueError: what is no list of whole numbers, such as a mask, or not in 0..count-1.
+
+    """
+    numbers: list[int] = np.asarray(rows).ravel().tolist()
+    wrong = [row for row in numbers if type(row) is not int or not 0 <= row < count]
+    if wrong:
+        expected = f"expected numbers of rows, 0..{count - 1}"
+        raise ValueError(f"{where}: {expected}, got {first_few(wrong)}")
+    return numbers
+
+
 @dataclass(frozen=True, eq=False)
 class Taken:
     """Some rows of a modality that stays where it is."""
@@ -138,9 +153,11 @@ class Ragged:
             found = f"{lengths.dtype} {lengths.shape}: {first_few(lengths.ravel().tolist())}"
             raise ValueError(f"Ragged: lengths must be (clips,) whole numbers from 1, got {found}")
         shape = self.values.shape
-        if not shape or lengths.sum() != shape[0]:
-            raise ValueError(f"Ragged: lengths must sum to rows of {shape}, got {lengths.sum()}")
-        object.__setattr__(self, "lengths", lengths.astype(np.int64))
+        total = sum(lengths.tolist())  # of Python's numbers, which do not overflow
+        if not shape or total != shape[0]:
+            raise ValueError(f"Ragged: lengths must sum to rows of {shape}, got {total}")
+        lengths = lengths.astype(np.int64)
+        object.__setattr__(self, "lengths", lengths)
         object.__setattr__(self, "_starts", np.cumsum(lengths) - lengths)
 
     @classmethod
@@ -166,9 +183,15 @@ class Ragged:
         return self.values[start : start + self.lengths[row]]
 
     def take(self, rows: Sequence[int] | NDArray[np.integer]) -> Ragged:
-        """The clips of these rows, in this order."""
-        parts = [self.values[:0], *(self[row] for row in rows)]
-        return Ragged(np.concatenate(parts), self.lengths[list(rows)])
+        """The clips of these rows, in this order.
+
+        Raises:
+            ValueError: rows that are no whole numbers, such as a mask, or not in 0..clips-1.
+
+        """
+        numbers = checked_rows("Ragged.take", rows, len(self))
+        parts = [self.values[:0], *(self[row] for row in numbers)]
+        return Ragged(np.concatenate(parts), self.lengths[numbers])
 
     def padded(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """Of whole numbers: these rows as (rows, longest, ...) int64, ending in zeros, and lengths.

@@ -5,10 +5,24 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from kit.checks import first_few
+from kit.checks import check_whole, first_few
 from kit.data.clips import ClipCorpus, Clips
 
 SPLITS = ("train", "validation", "test")
+
+
+def check_shares(function: str, shares: Sequence[float], seed: int) -> None:
+    """Refuse what cannot be the shares of training, validation and test, and a seed that is none.
+
+    >>> check_shares("f", (0.8, 0.1), seed=0)
+    Traceback (most recent call last):
+    ValueError: f: shares must be three positive numbers that sum to 1, got (0.8, 0.1)
+    """
+    check_whole(function, at_least=0, seed=seed)
+    numbers = isinstance(shares, Sequence) and all(isinstance(one, int | float) for one in shares)
+    if not numbers or len(shares) != 3 or not min(shares) > 0 or not abs(sum(shares) - 1) <= 1e-6:
+        expected = "shares must be three positive numbers that sum to 1"
+        raise ValueError(f"{function}: {expected}, got {shares!r}")
 
 
 def stratified_split(
@@ -33,8 +47,7 @@ def stratified_split(
             three clips.
 
     """
-    if len(shares) != 3 or not min(shares) > 0 or not abs(sum(shares) - 1) <= 1e-9:
-        raise ValueError(f"stratified_split: expected three positive shares of sum 1, got {shares}")
+    check_shares("stratified_split", shares, seed)
     rng = np.random.default_rng((seed, 10))
     labels = np.asarray(clips.labels)
     splits = np.full(len(clips), "train", object)
@@ -69,9 +82,10 @@ def group_folds(
         The group that is tested, and the corpus of that fold; groups in ascending order.
 
     Raises:
-        ValueError: clips without groups, or of a single one; a share outside 0..1.
+        ValueError: clips without groups, or of a single one; a share outside 0..1; no seed.
 
     """
+    check_whole("group_folds", at_least=0, seed=seed)
     groups = np.asarray(clips.groups)
     names = np.unique(groups).tolist()
     if len(names) < 2:

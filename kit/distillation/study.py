@@ -1,9 +1,9 @@
 """Several configurations on one corpus: what a table of the paper needs."""
 
 import re
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from kit.distillation.config import TrainingConfig
 from kit.distillation.inputs import ClipInput
 from kit.distillation.run import Inputs, train
 from kit.distillation.single import AuxiliaryAlone, TeacherAlone
+from kit.processes import side_by_side
 
 
 def pretrain_auxiliary(
@@ -35,15 +36,17 @@ def pretrain_auxiliary(
 
     """
     frozen: dict[str, ClipInput] = {}
+    trainings = []
     alone = replace(AuxiliaryAlone.like(config), selection="last")
     for name, settings in auxiliary.items():
         if settings.frozen or settings.weights is not None or settings.encoder == "identity":
             frozen[name] = settings
             continue
-        folder = Path(out) / f"auxiliary_{_slug(name)}"
-        deque(train(corpus, alone, folder, target={}, auxiliary={name: settings}, **how), 0)
+        folder, inputs = Path(out) / f"auxiliary_{_slug(name)}", {name: settings}
+        trainings.append(partial(train, corpus, alone, folder, target={}, auxiliary=inputs, **how))
         weights = str(folder / "extractors" / f"{name}.safetensors")
         frozen[name] = replace(settings, weights=weights, frozen=True)
+    side_by_side(trainings)
     return frozen
 
 
@@ -88,13 +91,15 @@ def train_configurations(
             f"train_configurations: {', '.join(orphans)}: expected one configuration that trains "
             f"the teacher alone, got {', '.join(teachers) or 'none'}"
         )
-    for name in sorted(configurations, key=orphans.__contains__):  # their teacher comes before
-        config = configurations[name]
-        given = {"target": target, "auxiliary": auxiliary}
-        inputs: dict[str, Any] = {r: i if r in config.reads else {} for r, i in given.items()}
-        if "frozen_teacher" in config.reads:
+    given: dict[str, Any] = {"target": target, "auxiliary": auxiliary}
+    trainings = {}
+    for name, config in configurations.items():
+        inputs = {role: given[role] if role in config.reads else {} for role in given}
+        if name in orphans:
             inputs["teacher_run"] = folders[teachers[0]]
-        deque(train(corpus, config, folders[name], **inputs, **how), 0)
+        trainings[name] = partial(train, corpus, config, folders[name], **inputs, **how)
+    side_by_side([trainings[name] for name in trainings if name not in orphans])
+    side_by_side([trainings[name] for name in orphans])  # their teacher is trained by now
     return folders
 
 

@@ -119,6 +119,14 @@ def literal() -> ITMeetsALConfig:
 PRESETS = {f.__name__: f for f in (paper, baseline1, baseline2, baseline3, separate, literal)}
 
 
+# By adversary, who raises the encoders' doubt and who tells the modalities apart.
+HEADS = {
+    "unified": ("discriminator", "discriminator"),
+    "separate": ("uncertainty_predictor", "modality_classifier"),
+    "none": (),
+}
+
+
 class Adversary(NamedTuple):
     """Who plays against the encoders; in Figure 4 both are the one discriminator D."""
 
@@ -139,21 +147,16 @@ class ITMeetsAL(Method[SharedFeatures, PairBatch]):
         self.config, self.towers = config, towers
         self.networks = nn.ModuleDict(dict(towers.networks.items()))
         self.networks["classifier"] = LabelClassifier(config.dim, towers.classes)
-        self.adversary: Adversary | None = None
-        if config.adversary == "unified":
-            discriminator = modality_discriminator(config.dim)
-            self.networks["discriminator"] = discriminator
-            self.adversary = Adversary(discriminator, discriminator)
-        elif config.adversary == "separate":
-            predictor = modality_discriminator(config.dim)
-            classifier = modality_discriminator(config.dim)
-            self.networks["uncertainty_predictor"] = predictor
-            self.networks["modality_classifier"] = classifier
-            self.adversary = Adversary(predictor, classifier)
-        theta_p = [*self.networks["classifier"].parameters()]
+        heads = HEADS[config.adversary]
+        for name in dict.fromkeys(heads):
+            self.networks[name] = modality_discriminator(config.dim)
+        players = [self.networks[name] for name in heads]
+        self.adversary = Adversary(*players) if heads else None
+        theta_p, theta_d = [*self.networks["classifier"].parameters()], []
+        if self.adversary is not None:
+            theta_d = [*self.adversary.classifier.parameters()]
         if config.adversary == "separate":
             theta_p += self.networks["uncertainty_predictor"].parameters()
-        theta_d = [] if self.adversary is None else [*self.adversary.classifier.parameters()]
         if self.reverses_at_once:  # one optimizer for both parties; a turn moves what it reaches
             theta_p, theta_d = theta_p + theta_d, []
         self.optimizers: dict[str, Optimizer] = {"generator": towers.optimizer(theta_p)}

@@ -4,20 +4,17 @@ A sample counts as right only where its class has the largest score alone: if an
 same score, it counts as wrong, so that a collapsed model cannot look good.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kit.arguments import checked
 from kit.checks import check_labels, first_few
 from kit.metrics import arrays
-from kit.metrics.arrays import Floats, Integers, Labels
-
-Groups = Sequence[int] | Sequence[str] | NDArray[Any] | Tensor
+from kit.metrics.arrays import Floats, Groups, Integers, Labels
 
 # Means of the same probabilities, added in another order, differ by less; float32 logits by more.
 TIED = 1e-12
@@ -41,6 +38,7 @@ class ClassificationScores:
     confusion: Integers = field(repr=False)
 
 
+@checked
 def evaluate_classification(
     logits: Floats | NDArray[np.floating] | Tensor, labels: Labels, *, groups: Groups | None = None
 ) -> ClassificationScores:
@@ -94,9 +92,7 @@ def _mean_softmax(
     name: str, logits: Floats, labels: Integers, groups: Groups
 ) -> tuple[Floats, Integers]:
     """Mean probabilities (groups, classes) and label (groups,) of each group."""
-    array = arrays.as_array(groups)
-    if array.shape != labels.shape:
-        raise ValueError(f"{name}: groups must be {labels.shape}, one per row, got {array.shape}")
+    array = arrays.ids_of(name, "groups", groups, len(labels))
     _, first, member, sizes = np.unique(
         array, return_index=True, return_inverse=True, return_counts=True
     )

@@ -9,14 +9,16 @@ covers depends on what differs from seed to seed:
 - all seeds are tested on one test split: `interval_over_queries`, over seeds and queries.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from kit.arguments import checked
+from kit.checks import check_number
+from kit.metrics import arrays
 
 CONFIDENCE, POWER = 0.95, 0.8
 MOST_SEEDS = 1000  # that `Interval.seeds_for` looks at
@@ -125,6 +127,7 @@ class Interval:
         return f"{seen}; {difference:+g} needs {needs}"
 
 
+@checked
 def interval_over_seeds(
     scores: ArrayLike, reference: ArrayLike, *, resplit: float = 0.0
 ) -> Interval:
@@ -147,15 +150,13 @@ def interval_over_seeds(
 
     """
     differences = _differences("interval_over_seeds", scores, reference, axes=(1,))
-    if not 0 <= resplit < math.inf:
-        raise ValueError(
-            f"interval_over_seeds: resplit must be a number of at least 0, got {resplit}"
-        )
+    check_number("interval_over_seeds", at_least=0, resplit=resplit)
     return _interval(differences, resplit=resplit)
 
 
+@checked
 def interval_over_queries(
-    scores: ArrayLike, reference: ArrayLike, *, groups: ArrayLike | None = None
+    scores: ArrayLike, reference: ArrayLike, *, groups: arrays.Groups | None = None
 ) -> Interval:
     """Interval over the queries of one test split, and over the seeds that were all tested on it.
 
@@ -181,12 +182,13 @@ def interval_over_queries(
     differences = _differences("interval_over_queries", scores, reference, axes=(1, 2))
     differences = differences.reshape(-1, differences.shape[-1])
     count = differences.shape[1]
-    alone = np.arange(count)
-    names, group = np.unique(alone if groups is None else np.asarray(groups), return_inverse=True)
-    if group.shape != (count,) or len(names) < 2:
+    name, alone = "interval_over_queries", np.arange(count)
+    ids = alone if groups is None else arrays.ids_of(name, "groups", groups, count)
+    names, group = np.unique(ids, return_inverse=True)
+    if len(names) < 2:
         raise ValueError(
-            "interval_over_queries: expected at least two queries, and one group of at least two "
-            f"for each, got {count} queries and {group.size} of {len(names)} groups"
+            f"{name}: expected scores of at least two queries, of at least two groups, "
+            f"got {count} queries and {len(names)} groups"
         )
     of_query = differences.mean(0) - differences.mean()
     variance = _variance_of_mean(of_query[None], group)
@@ -228,7 +230,8 @@ def _reach(seeds: int, error: float, query_error: float) -> float:
 def _differences(
     name: str, scores: ArrayLike, reference: ArrayLike, *, axes: tuple[int, ...]
 ) -> NDArray[np.float64]:
-    one, other = np.asarray(scores, np.float64), np.asarray(reference, np.float64)
+    one = arrays.numbers(name, "scores", scores)
+    other = arrays.numbers(name, "reference", reference)
     if one.ndim not in axes or one.shape != other.shape or one.size == 0:
         raise ValueError(
             f"{name}: scores and reference must be of one shape, not empty, with "

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kit.checks import check_disjoint
+from kit.arguments import checked
+from kit.checks import check_disjoint, check_unique
 from kit.metrics import arrays
 from kit.metrics.arrays import Features, Floats, Labels
 from kit.metrics.retrieval import scores_one_way
@@ -30,6 +31,7 @@ class NeighbourScores:
     queries_without_class: int
 
 
+@checked
 def evaluate_knn(
     query_features: Features,
     gallery_features: Features,
@@ -51,26 +53,30 @@ def evaluate_knn(
         gallery_features: (gallery, dim), likewise.
         query_labels: (queries,) integers, the classes.
         gallery_labels: (gallery,) integers.
-        query_ids: (queries,) names or numbers that tell videos apart.
+        query_ids: (queries,) names or numbers that tell videos apart, each once.
         gallery_ids: (gallery,) likewise, none of them among `query_ids`: a video would find itself.
         ks: the K, each in 1..gallery.
 
     Raises:
-        ValueError: ids that are not one per row, or shared by both sides; no query whose class
+        ValueError: ids that are not one per row, missing, a query's that stands twice, or ids
+            shared by both sides; no query whose class
             occurs in the gallery; and as `evaluate_retrieval`.
 
     The nearest to (1, 0) is (3, 1), of the other class, then (2, 1); nothing is of class 7:
 
     >>> queries, gallery = np.array([[1, 0], [0, 1]]), np.array([[1, 1], [2, 1], [3, 1]])
     >>> evaluate_knn(
-    ...     queries, gallery, [0, 7], [0, 0, 1], query_ids="ab", gallery_ids="cde", ks=(1, 2)
+    ...     queries, gallery, [0, 7], [0, 0, 1], query_ids=[1, 2], gallery_ids=[3, 4, 5], ks=(1, 2)
     ... )
     NeighbourScores(recall={1: 0.0, 2: 50.0}, queries_without_class=1)
 
     """
     name = "evaluate_knn"
-    queries = _ids(name, "query", query_ids, len(query_features))
-    gallery = _ids(name, "gallery", gallery_ids, len(gallery_features))
+    features = arrays.features_of(name, "query_features", query_features)
+    queries = arrays.ids_of(name, "query_ids", query_ids, len(features)).tolist()
+    features = arrays.features_of(name, "gallery_features", gallery_features)
+    gallery = arrays.ids_of(name, "gallery_ids", gallery_ids, len(features)).tolist()
+    check_unique(name, query_ids=queries)
     check_disjoint(name, "ids", [("query_ids", queries), ("gallery_ids", gallery)])
     sides = {"query": (query_features, query_labels), "gallery": (gallery_features, gallery_labels)}
     scores = scores_one_way(name, ks, **sides)
@@ -81,6 +87,7 @@ def evaluate_knn(
     )
 
 
+@checked
 def same_class_cosine(
     student_features: Features, teacher_features: Features, labels: Labels
 ) -> float:
@@ -127,15 +134,10 @@ def same_class_cosine(
     return float((np.vdot(of_teacher, of_student) - np.vdot(teacher, student)) / pairs)
 
 
-def _ids(name: str, side: str, ids: Ids, rows: int) -> list[Any]:
-    values = ids.tolist() if isinstance(ids, np.ndarray | Tensor) else list(ids)
-    if len(values) != rows or any(isinstance(value, list) for value in values):
-        raise ValueError(f"{name}: {side}_ids must be one per row ({rows}), got {len(values)}")
-    return values
-
-
 def _unit_rows(name: str, argument: str, features: Features) -> Floats:
     matrix = arrays.real_matrix(name, argument, features)
+    # By a power of two, which is exact: the squares of 1e200 would be infinite, of 1e-200 zero.
+    matrix = np.ldexp(matrix, -np.frexp(np.abs(matrix).max(axis=1, keepdims=True))[1])
     lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
     arrays.refuse_rows(name, argument, "zero", lengths[:, 0] == 0)
     unit: Floats = matrix / lengths

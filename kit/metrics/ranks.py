@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kit.metrics.arrays import Features, Integers
+from kit.metrics.arrays import Features, Integers, as_tensor
 
 TILE = (512, 4096)  # rows and columns of a tile at most: its product stays in the processor's cache
 ALIGN = 16  # a tile's sides are multiples of it: with ragged edges BLAS sums equal rows differently
@@ -36,13 +36,15 @@ class Side(NamedTuple):
     """Queries or gallery in ascending order of label; the features themselves stay where they are.
 
     `order` (items,) holds the row of `features` and of `norms` that each item is; `labels` (items,)
-    is ascending. A subset of the items is a side too.
+    is ascending; `dtype` is what rows are divided by their norms in. A subset of the items is a
+    side too.
     """
 
     features: Features
     norms: Tensor
     order: Integers
     labels: Integers
+    dtype: torch.dtype
 
     def part(self, keep: slice | NDArray[np.bool_]) -> Self:
         """Choose among the sorted items."""
@@ -192,12 +194,10 @@ def _unit_rows(side: Side, items: slice, length: int, device: torch.device) -> T
     if isinstance(side.features, Tensor):
         chosen = side.features[index.to(side.features.device)]
     else:
-        chosen = torch.from_numpy(side.features[index.numpy()])
-    narrow = chosen.is_floating_point() and chosen.dtype != torch.float64
-    dtype = torch.float32 if narrow else torch.float64
-    norms = side.norms[index].to(chosen.device, dtype)
+        chosen = as_tensor(side.features[index.numpy()])
+    norms = side.norms[index].to(chosen.device, side.dtype)
     padded = torch.zeros(length, chosen.shape[1], device=device)
-    padded[: len(index)] = chosen.to(dtype).div_(norms[:, None])
+    padded[: len(index)] = chosen.to(side.dtype).div_(norms[:, None])
     return padded
 
 

@@ -20,13 +20,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from kit.checks import check_whole
+from kit.arguments import checked
+from kit.checks import check_unique, check_whole
 from kit.metrics import arrays
 from kit.metrics.arrays import Features, Floats, Integers, Labels
 from kit.metrics.ranks import Ranks, Side, ranks_both_ways, ranks_of_positives
 
 RECALL_LEVELS = np.linspace(0, 1, 11)
+# Rows of these are divided by their norms in float32, where that holds the norms.
+NARROW = ("float16", "bfloat16", "float32")
 
 
 class Curve(NamedTuple):
@@ -102,6 +106,7 @@ class CrossModalScores:
     text_to_image: RetrievalScores
 
 
+@checked
 def evaluate_retrieval(
     query_features: Features,
     gallery_features: Features,
@@ -153,6 +158,7 @@ def scores_one_way(
     return _scores(ks, len(queries.order), len(gallery.order), [ranks])
 
 
+@checked
 def evaluate_cross_modal(
     image_features: Features,
     text_features: Features,
@@ -290,18 +296,32 @@ def _sides(name: str, **sides: tuple[Features, Labels]) -> tuple[Side, Side]:
 def _side(name: str, side: str, given: Features, labels: Labels) -> Side:
     features = arrays.features_of(name, f"{side}_features", given)
     own_labels = arrays.integer_labels(name, f"{side}_labels", labels, len(features))
-    parts = (arrays.as_double(features[at : at + 4096]) for at in range(0, len(features), 4096))
-    norms = torch.cat([torch.linalg.vector_norm(part, dim=1).cpu() for part in parts])
-    # A norm is not finite where a number of its row is not.
-    arrays.refuse_rows(name, f"{side}_features", "not finite", ~norms.isfinite().numpy())
+    parts = (arrays.as_tensor(features[at : at + 4096]) for at in range(0, len(features), 4096))
+    largest, norms = torch.cat([_lengths(part.double()).cpu() for part in parts], dim=1)
+    arrays.refuse_rows(name, f"{side}_features", "not finite", ~largest.isfinite().numpy())
     arrays.refuse_rows(name, f"{side}_features", "zero", (norms == 0).numpy())
+    arrays.refuse_rows(name, f"{side}_features", "longer than 1e308", norms.isinf().numpy())
+    kind = str(features.dtype).removeprefix("torch.")
+    narrow = kind in NARROW and norms.min() > 1e-30 and norms.max() < 1e30
     order = np.argsort(own_labels, kind="stable").astype(np.int64)
-    return Side(features, norms, order, own_labels[order])
+    dtype = torch.float32 if narrow else torch.float64
+    return Side(features, norms, order, own_labels[order], dtype)
+
+
+def _lengths(rows: Tensor) -> Tensor:
+    """(2, rows) largest number and Euclidean norm of each row of float64, however large or small.
+
+    Rows are scaled by a power of two, which is exact: the squares of 1e200 would be infinite.
+    """
+    largest = torch.linalg.vector_norm(rows, torch.inf, dim=1)
+    exponents = torch.frexp(largest).exponent.clamp(-1000, 1000).double()
+    scaled = torch.linalg.vector_norm(rows * torch.exp2(-exponents)[:, None], dim=1)
+    return torch.stack([largest, scaled * torch.exp2(exponents)])
 
 
 def _check_ks(name: str, ks: Sequence[int], size: int) -> None:
-    """Every K an integer that the gallery can fill."""
-    integers = all(isinstance(k, int | np.integer) and not isinstance(k, bool) for k in ks)
-    if len(ks) == 0 or not integers or min(ks) < 1 or max(ks) > size:
+    """Every K one that the gallery can fill, and none twice."""
+    if len(ks) == 0 or min(ks) < 1 or max(ks) > size:
         items = f"as many as there are items to rank, got {tuple(ks)}"
         raise ValueError(f"{name}: ks must be whole numbers in 1..{size}, {items}")
+    check_unique(name, ks=ks)

@@ -28,6 +28,7 @@ WIDGET_NOTE = '<p class="note">A live control: open the notebook in JupyterLab t
 FIGURE_CONFIG = {"displaylogo": False, "showSendToCloud": False, "responsive": True}
 IMAGE = re.compile(r"""(?<=<img src=["'])[^"']+""")
 ERROR_TAG = "papermill-error-cell-tag"
+WHERE = {"out", "device", "workers"}  # parameters that change no result
 STOPPED = '<p id="stopped" class="stopped">The notebook stopped in the next cell.</p>'
 
 
@@ -112,6 +113,39 @@ def for_reading(executed: Any) -> Any:
         elif WIDGET in data:
             output.data = {"text/html": WIDGET_NOTE}
     return executed
+
+
+def true_here(executed: Any, notebook: Notebook, values: Mapping[str, Any]) -> Any:
+    """A copy without the cells that speak of other values than those of this run.
+
+    A cell tagged ``only:defaults`` quotes what the notebook's own values give; one tagged
+    ``only:NAME=VALUE`` speaks of a value of one parameter, such as ``only:corpus=scenes``.
+
+    Args:
+        executed: the notebook with its outputs.
+        notebook: whose run it is.
+        values: what was given, by parameter.
+    """
+    from copy import copy
+
+    values = {**notebook.defaults, **values}
+    changed = {name for name in values if values[name] != notebook.defaults.get(name)} - WHERE
+    page = copy(executed)
+    page.cells = [
+        cell
+        for cell in executed.cells
+        if all(
+            not changed if tag == "only:defaults" else _has_value(tag, values)
+            for tag in cell.metadata.get("tags", [])
+            if tag.startswith("only:")
+        )
+    ]
+    return page
+
+
+def _has_value(tag: str, values: Mapping[str, Any]) -> bool:
+    name, _, value = tag.removeprefix("only:").partition("=")
+    return str(values.get(name)) == value
 
 
 def _markdown(notebook: Notebook, contents: Sequence[Notebook]) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 from kit.files import read_json
 from kit.reports.notebooks import Notebook
-from kit.reports.pages import write_notebook_page
+from kit.reports.pages import true_here, write_notebook_page
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,8 @@ def run_notebook(job: Job) -> dict[str, Any]:
             results = _json(read_json(file))
         except ValueError as damage:
             error = without_cell(ValueError(f"{file} is not JSON: {damage}"))
-    write_notebook_page(executed, job.notebook, job.contents, error, pages)
+    page = true_here(executed, job.notebook, job.parameters)
+    write_notebook_page(page, job.notebook, job.contents, error, pages)
     outcome = outcome_of(job, error, time.monotonic() - started, results)
     return outcome | {"headline": _headline(executed)}
 

@@ -406,7 +406,8 @@ class ImageSource:
 
         def opened(row: int) -> Image.Image:
             one = pictures[row]
-            return one if isinstance(one, Image.Image) else open_picture(one)
+            named = isinstance(one, str | Path)
+            return open_picture(one, where="" if named else f"encode_images: picture {row}")
 
         seen = TransformedImages(opened, self.backbone.transform)
         for rows in blocks(len(pictures), PICTURES):

@@ -150,6 +150,26 @@ def test_classmates_equal_their_loop(labels: list[int]) -> None:
     assert mask.tolist() == oracles.has_classmate(labels)
 
 
+def test_the_printed_pairing_of_classmates_gives_the_same_sums() -> None:
+    """Eqs. 12, 13: D2 sees another sample of the class, in their order; each comes once."""
+    labels = [4, 1, 4, 2, 1, 4]
+    batch, share = sample(labels), {"weight": 0.6, "divisor": 3.5}
+    mates = [[u for u, label in enumerate(labels) if label == own] for own in labels]
+    v = [row for row, own in enumerate(mates) if len(own) > 1]
+    eta_1 = [mates[row][(mates[row].index(row) + 1) % len(mates[row])] for row in v]
+    assert all(other != row for row, other in zip(v, eta_1, strict=True))
+    seen = losses.has_classmate(batch.labels)
+    printed = oracles.adversarial_loss(batch.student_real[eta_1], **share)
+    close(losses.adversarial_loss(batch.student_real[seen], **share), printed)
+    game = losses.discriminator_loss(
+        teacher_logits=batch.teacher_real[seen], student_logits=batch.student_real[seen], **share
+    )
+    printed = oracles.discriminator_loss(
+        teacher_logits=batch.teacher_real[v], student_logits=batch.student_real[eta_1], **share
+    )
+    close(game, printed)
+
+
 # --- numbers worked by hand -----------------------------------------------------------------
 
 LOG3 = math.log(3)

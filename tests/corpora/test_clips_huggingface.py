@@ -319,7 +319,7 @@ def test_clips_with_nan_are_named_with_their_column() -> None:
     with pytest.raises(
         ValueError,
         match=r"^clip_corpus_from_dataset: Clips: split 'all': modality 'sound': 1 clips hold nan "
-        r"or infinity: d$",
+        r"or infinity in float32: d$",
     ):
         corpus(column(values), modalities={"sound": "x"}, id_column="name")
 
@@ -370,7 +370,8 @@ def test_rows_are_named_by_their_place_in_the_dataset() -> None:
 def test_splits_that_are_not_there_are_named() -> None:
     with pytest.raises(
         ValueError,
-        match=r"^clip_corpus_from_dataset: split 'train': expected rows called train, got all;",
+        match=r"^clip_corpus_from_dataset: split 'train': expected rows called train, got all "
+        r"\(6 rows\);",
     ):
         corpus(split_column=None)
     with pytest.raises(

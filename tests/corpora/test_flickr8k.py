@@ -134,7 +134,7 @@ def test_a_caption_given_twice_is_named(folder: Path) -> None:
 
 def test_a_file_that_is_no_text_is_named(folder: Path) -> None:
     (folder / "Flickr8k.token.txt").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ValueError, match=r"Flickr8k\.token\.txt: expected UTF-8 text"):
+    with pytest.raises(ValueError, match=r"Flickr8k\.token\.txt: expected a file of UTF-8 text"):
         flickr8k(folder)
 
 

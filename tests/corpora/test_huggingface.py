@@ -235,17 +235,21 @@ def test_splits_that_are_not_there_are_named() -> None:
     parts = datasets.DatasetDict(train=rows(0, 3), test=rows(3, 4))
     with pytest.raises(
         ValueError,
-        match="'validation': expected rows called validation or val or valid or dev, got train, t",
+        match=r"'validation': expected rows called validation or val or valid or dev, got "
+        r"train \(3 rows\), test \(1 rows\); known are train, validation, val, valid, dev, test; ",
     ):
         from_dataset(parts, captions="captions")
     with pytest.raises(
-        ValueError, match=r"expected rows called train, got all; name a split_column"
+        ValueError,
+        match=r"expected rows called train, got all \(3 rows\); known are train, .*; name a",
     ):
         from_dataset(rows(0, 3), captions="captions")
 
 
 def test_an_empty_split_is_named() -> None:
-    with pytest.raises(ValueError, match=r"split 'validation': expected rows .*, got train;"):
+    with pytest.raises(
+        ValueError, match=r"split 'validation': expected rows .*, got train \(1 rows\);"
+    ):
         from_dataset(rows(0, 1), captions="captions", split_column="part")
 
 

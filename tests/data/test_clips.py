@@ -222,9 +222,13 @@ def test_clips_with_numbers_that_are_not_finite_are_named(wrong: float) -> None:
     fixed, values = SOUND.copy(), TEXT.values.copy()
     fixed[[1, 3], 0] = wrong
     values[3, 1] = wrong  # in the third clip, whose rows are 3, 4, 5
-    with pytest.raises(ValueError, match=r"modality 'sound': 2 clips hold nan or infinity: b, d$"):
+    with pytest.raises(
+        ValueError, match=r"modality 'sound': 2 clips hold nan or infinity in float32: b, d$"
+    ):
         clips(modalities={"text": TEXT, "sound": fixed})
-    with pytest.raises(ValueError, match=r"modality 'text': 1 clips hold nan or infinity: c$"):
+    with pytest.raises(
+        ValueError, match=r"modality 'text': 1 clips hold nan or infinity in float32: c$"
+    ):
         clips(modalities={"text": Ragged(values, TEXT.lengths), "sound": SOUND})
 
 
@@ -407,7 +411,11 @@ def test_checks_hashes_and_what_is_derived_hold_few_clips_at_a_time() -> None:
 @pytest.mark.parametrize(
     ("odd", "ragged", "message"),
     [
-        (np.full((4, 625), np.nan, np.float32), False, r"1 clips hold nan or infinity: train 7$"),
+        (
+            np.full((4, 625), np.nan, np.float32),
+            False,
+            r"1 clips hold nan or infinity in float32: train 7$",
+        ),
         (
             np.zeros((4, 625)),
             False,
@@ -664,7 +672,8 @@ def test_over_seeds_every_clip_is_tested_equally_often() -> None:
 )
 def test_impossible_shares_are_refused(shares: tuple[float, ...]) -> None:
     with pytest.raises(
-        ValueError, match=r"^stratified_split: expected three positive shares of sum 1, got \("
+        ValueError,
+        match=r"^stratified_split: shares must be three positive numbers that sum to 1, got \(",
     ):
         stratified_split(labelled([0] * 5), ("a",), name="toy", shares=shares, seed=0)
 

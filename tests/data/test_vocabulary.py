@@ -22,7 +22,6 @@ CAPTIONS = ["A dog, a ball."] * 2 + ["The dog!", "the cat's ball"]
 def test_words_are_lower_case_without_punctuation_cut_at_white_space() -> None:
     assert words("A man's T-shirt\t(red)  is\nnew.") == ["a", "mans", "tshirt", "red", "is", "new"]
     assert words(string.punctuation) == []
-    assert words("“Ça” — ½") == ["“ça”", "—", "½"]  # only ASCII marks, as string.punctuation has
 
 
 def test_ids_follow_falling_count_then_the_alphabet() -> None:
@@ -54,7 +53,7 @@ def test_long_captions_are_cut() -> None:
 
 
 def test_no_frequent_word_is_refused() -> None:
-    message = r"^Vocabulary\.of: expected words that occur min_count=3 times, got 2 rarer ones$"
+    message = r"^Vocabulary\.of: expected words that occur min_count=3 times, got 2 rarer ones; a "
     with pytest.raises(ValueError, match=message):
         Vocabulary.of(["one", "two two"])
 

@@ -102,6 +102,28 @@ def test_neighbours_are_never_more_than_a_third_of_the_other_rows(
     assert project(rows[:4], "tsne").shape == (4, 2)
 
 
+def test_tsne_of_forty_pairs_has_perplexity_15_and_starts_at_the_main_axes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    class Asked:
+        def __init__(self, **settings: Any) -> None:
+            asked.append(settings)
+
+        def fit_transform(self, rows: Array) -> Array:
+            return np.zeros((len(rows), 2), np.float32)
+
+    monkeypatch.setattr("sklearn.manifold.TSNE", Asked)
+    rows = drifting(1, pairs=40)[0]
+    project(rows, "tsne", seed=7)
+    (settings,) = asked
+    assert (settings["perplexity"], settings["random_state"]) == (15, 7)
+    axes = project(rows, "pca")
+    start = settings["init"] * (axes.std() / settings["init"].std())
+    np.testing.assert_allclose(start, axes, atol=1e-5)
+
+
 def test_collapsed_features_give_a_finite_map() -> None:
     for method in ("pca", "tsne"):
         assert np.isfinite(project(np.ones((12, 5)), method)).all()

@@ -362,6 +362,22 @@ def test_the_map_of_a_frozen_backbone_is_0_and_of_the_rest_is_not() -> None:
         assert all(found[term][name] > 0 for name in ENCODERS - {"image_backbone"})
 
 
+def test_each_generator_step_takes_a_batch_of_its_own() -> None:
+    """Algorithm 1 prints k steps on one mini-batch: five passes over the pairs an epoch."""
+    encoded: list[Tensor] = []
+
+    class Watched(ITMeetsAL):
+        def encode(self, batch: PairBatch) -> SharedFeatures:
+            encoded.append(batch.images)
+            return super().encode(batch)
+
+    plain = method()
+    assert plain.config.discriminator_every == 5
+    list(fit(Watched(plain.config, plain.towers), Loader(), epochs=2))
+    given = [batch(10 * epoch + step).images for epoch in range(2) for step in range(3)]
+    torch.testing.assert_close(encoded, given, rtol=0, atol=0)
+
+
 def test_a_generator_turn_leaves_the_discriminator_without_gradient() -> None:
     model = method()
     before = copied(model.networks)

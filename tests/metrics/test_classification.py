@@ -259,8 +259,8 @@ def test_wrong_labels(labels, problem):
 @pytest.mark.parametrize(
     ("groups", "problem"),
     [
-        ([1, 2], r"groups must be \(3,\), one per row, got \(2,\)"),
-        (np.zeros((3, 1)), r"groups must be \(3,\), one per row, got \(3, 1\)"),
+        ([1, 2], r"groups must be one per row \(3\), got 2"),
+        (np.zeros((3, 1)), r"groups must be one per row \(3\), got a float64 array \(3, 1\)"),
         (["a", "b", "b"], "one label, not so in 'b'$"),
         (torch.tensor([5, 5, 4]), "not so in 5$"),
     ],

@@ -194,9 +194,9 @@ def test_other_errors_are_named() -> None:
         interval_over_seeds([[1, 2]], [[1, 2]])
     with pytest.raises(ValueError, match=r"resplit must be a number of at least 0, got -1"):
         interval_over_seeds([1, 2], [1, 2], resplit=-1)
-    with pytest.raises(ValueError, match=r"one group of at least two .* 3 queries and 2 of 2"):
+    with pytest.raises(ValueError, match=r"groups must be one per row \(3\), got 2"):
         interval_over_queries([1, 2, 3], [1, 2, 3], groups=[0, 1])
-    with pytest.raises(ValueError, match=r"at least two queries, .* got 1 queries and 1 of 1"):
+    with pytest.raises(ValueError, match=r"at least two queries, .* got 1 queries and 1 groups"):
         interval_over_queries([1], [1])
-    with pytest.raises(ValueError, match=r"got 2 queries and 2 of 1 groups"):
+    with pytest.raises(ValueError, match=r"got 2 queries and 1 groups"):
         interval_over_queries([1, 2], [1, 2], groups=["a", "a"])

@@ -59,12 +59,12 @@ def test_ablation_judges_every_claim(smoke: tuple[Path, dict[str, Any]]) -> None
     folder, summary = smoke
     results = summary["notebooks"]["itmeetsal/06_ablation.ipynb"]["results"]
     verdicts = [one["verdict"] for one in results["claims"]]
-    assert len(verdicts) == 14
-    assert set(verdicts[:12]) <= {"held", "not held", "undecided"}  # two seeds
-    assert verdicts[12:] == ["one seed, no claim"] * 2
+    assert len(verdicts) == 15
+    assert set(verdicts[:13]) <= {"held", "not held", "undecided"}  # two seeds
+    assert verdicts[13:] == ["one seed, no claim"] * 2
     runs = folder / "runs/itmeetsal_06_ablation/runs"
     # Temperature 4 is the full method and is not trained again.
-    assert len(list(runs.iterdir())) == 5 * 2 + 1 + 2
+    assert len(list(runs.iterdir())) == 6 * 2 + 1 + 2
     tables = "".join(
         o.data.get("text/html", "")
         for o in outputs(folder, name="06_ablation.ipynb")

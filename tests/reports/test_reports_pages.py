@@ -15,6 +15,7 @@ from kit.reports.pages import (
     for_reading,
     key_numbers,
     page_link,
+    true_here,
     write_index_page,
     write_notebook_page,
 )
@@ -233,3 +234,25 @@ def test_names_are_quoted_in_links(tmp_path: Path) -> None:
     html = (tmp_path / "own #1?.html").read_text()
     assert html.count('href="50%25%20done.html') == 3  # above, below, in the text
     assert 'href="50%25%20done.html#end"' in html
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, ["always", "defaults", "scenes"]),
+        ({"out": "/o", "device": "cuda"}, ["always", "defaults", "scenes"]),
+        ({"seed": 1}, ["always", "scenes"]),
+        ({"corpus": "mine"}, ["always"]),
+        ({"folder": "clips", "corpus": "scenes"}, ["always", "scenes"]),
+    ],
+)
+def test_cells_that_quote_other_values_are_no_part_of_the_page(
+    given: dict[str, Any], expected: list[str]
+) -> None:
+    defaults = {"seed": 0, "out": "", "device": "", "corpus": "scenes", "folder": ""}
+    own = Notebook(Path("/n/own.ipynb"), "own.ipynb", "Own", defaults, {}, "0")
+    tags = {"always": ["headline"], "defaults": ["only:defaults"], "scenes": ["only:corpus=scenes"]}
+    cells = [new_markdown_cell(text, metadata={"tags": tags[text]}) for text in tags]
+    executed = new_notebook(cells=cells)
+    assert [cell.source for cell in true_here(executed, own, given).cells] == expected
+    assert len(executed.cells) == 3  # the executed notebook keeps them all

@@ -210,6 +210,15 @@ def test_map_holds_the_first_test_pairs_of_each_epoch(folder: Path, corpus: Corp
     torch.testing.assert_close(kept.texts[best], texts[::5])
 
 
+def test_a_map_of_many_pairs_keeps_the_first_forty(tmp_path: Path) -> None:
+    many = scenes(images=100, size=32, held_out=0.45)
+    list(train(many, replace(TINY, epochs=1), tmp_path / "run"))
+    kept = read_map(tmp_path / "run")
+    assert len(many.test.image_names) == 45
+    assert kept.images.shape == kept.texts.shape == (1, 40, 16)
+    assert kept.captions == [many.test.captions_of(image)[0] for image in range(40)]
+
+
 def test_a_finished_run_is_not_trained_again(folder: Path, corpus: Corpus) -> None:
     assert list(train(corpus, TINY, folder)) == []
 
