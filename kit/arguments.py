@@ -88,7 +88,7 @@ def kind_of(hint: Any) -> Kind | None:
     if isinstance(hint, type) and f"{hint.__module__}.{hint.__name__}" == "torch.Tensor":
         return Kind("a tensor", _tensor_reader())
     runtime = not getattr(hint, "_is_protocol", False)
-    if isinstance(hint, type) and hint is not object and runtime:
+    if isinstance(hint, type) and hint not in (object, Any) and runtime:
         article = "an" if hint.__name__[0] in "AEIOU" else "a"
         words = f"{article} {hint.__name__}"
         return Kind(words, lambda value: value if isinstance(value, hint) else NOT_SO)
@@ -194,7 +194,7 @@ def _list(value: Any, element: Kind | None) -> Any:
     """A list whose elements are all of a kind; a vector of numbers is one too."""
     if len(getattr(value, "shape", ())) == 1 and not isinstance(value, np.ma.MaskedArray):
         value = NOT_SO if getattr(value, "is_meta", False) else value.tolist()
-    if isinstance(value, str | bytes) or not isinstance(value, Collection) or value is NOT_SO:
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Collection):
         return NOT_SO
     if element is None:
         return value

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from kit.checks import as_whole, first_few
+from kit.checks import check_whole, first_few
 from kit.encoders.weights import check_weights, load_weights, read_weights
 from kit.files import Json, as_path, read_json, write_json
 from kit.runs import (
@@ -73,7 +73,7 @@ class Setting(NamedTuple):
 
 
 def check_setting(
-    out: Path | str, seed: int, device: str, precision: str, workers: int | None
+    out: Path | str, seed: int, device: str | torch.device, precision: str, workers: int | None
 ) -> Setting:
     """Refuse what no run can be made with, before anything is read or written for it.
 
@@ -85,17 +85,13 @@ def check_setting(
         workers: loader processes, or None.
 
     Raises:
-        TypeError: an argument of another type, by its name.
-        ValueError: a number out of its range, an unknown device or precision, one that this machine
-            does not have.
+        ValueError: a number out of its range, no path, an unknown device or precision, one that
+            this machine does not have.
 
     """
     path = as_path("train", out, "out")
-    seed = as_whole("train", at_least=0, below=2**64, seed=seed)
-    if workers is not None:
-        workers = as_whole("train", at_least=0, workers=workers)
-    if not isinstance(device, str | torch.device):
-        raise TypeError(f"train: device must be text such as 'cpu' or 'cuda', got {device!r:.99}")
+    check_whole("train", at_least=0, at_most=2**64 - 1, seed=seed)
+    check_whole("train", at_least=0, workers=workers or 0)
     try:
         there = torch.empty(0, device=device).device.type != "meta"
     except (RuntimeError, AssertionError, NotImplementedError):
@@ -184,7 +180,6 @@ def restored(
         what was built, in evaluation mode.
 
     Raises:
-        TypeError: no path.
         ValueError: a folder without such a file, a run of another method, damaged or missing files.
 
     """

@@ -34,7 +34,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from kit.checks import as_whole
+from kit.arguments import checked
+from kit.checks import check_whole
 from kit.files import Json, as_path, atomic, file_hash, locked, read_json, write_json
 from kit.training import Epoch, Method, Progress, Record, device_of
 
@@ -53,9 +54,10 @@ def dotted_name(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
+@checked
 def seed_everything(seed: int) -> None:
-    """Seed python, numpy and torch (every device)."""
-    seed = as_whole("seed_everything", at_least=0, below=2**64, seed=seed)
+    """Seed python, numpy and torch (every device), from 0 to 2**64 - 1."""
+    check_whole("seed_everything", at_least=0, at_most=2**64 - 1, seed=seed)
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
@@ -225,7 +227,6 @@ def open_run(folder: Path | str, settings: Mapping[str, Json]) -> Iterator[Run]:
             version.
 
     Raises:
-        TypeError: no path.
         ValueError: the folder holds another run (the differing facts are named), a finished one
             with damaged files, or something else; there cannot be a folder.
         RuntimeError: another process is writing there.
@@ -310,7 +311,6 @@ def read_map_frames(folder: Path | str) -> tuple[list[int], dict[str, Tensor]]:
         the epochs' numbers, and each tensor by its name, (epochs, ...) stacked.
 
     Raises:
-        TypeError: no path.
         ValueError: a folder whose first epoch is not done, a frame that is damaged or missing.
 
     """

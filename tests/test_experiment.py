@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
@@ -36,37 +35,32 @@ def setting(**changes: Any) -> Setting:
 
 
 def test_a_setting_is_plain() -> None:
-    one = setting(seed=np.int64(3), workers=np.int32(2), device=torch.device("cpu"))
-    assert one == (Path("run"), 3, "cpu", "float32", 2)
-    assert (type(one.seed), type(one.workers), type(one.device)) == (int, int, str)
-    assert setting(seed=2**64 - 1).seed == 2**64 - 1
-    assert setting(seed=torch.tensor(4)).seed == 4
+    one = setting(seed=2**64 - 1, workers=2, device=torch.device("cpu"))
+    assert one == (Path("run"), 2**64 - 1, "cpu", "float32", 2)
+    assert type(one.device) is str
 
 
 @pytest.mark.parametrize(
-    ("name", "wrong", "kind", "message"),
+    ("name", "wrong", "message"),
     [
-        *(("seed", wrong, TypeError, "a whole number") for wrong in (1.0, "1", True, None, [1])),
-        *(("seed", wrong, ValueError, "at least 0|below") for wrong in (-1, 2**64, -(2**70))),
-        *(("workers", wrong, TypeError, "a whole number") for wrong in (1.0, "2", True)),
-        ("workers", -1, ValueError, "at least 0"),
-        *(("out", wrong, TypeError, "a path") for wrong in (None, 5, b"run", ["run"])),
-        *(("out", wrong, ValueError, "without NUL") for wrong in ("", "a\0b")),
-        *(("device", wrong, TypeError, "text") for wrong in (None, 0, 1.5, ["cpu"])),
+        *(("seed", wrong, "at least 0|at most") for wrong in (-1, 2**64, -(2**70), 1.0, True)),
+        ("workers", -1, "at least 0"),
+        *(("out", wrong, "a path") for wrong in (None, 5, b"run", ["run"])),
+        *(("out", wrong, "without NUL") for wrong in ("", "a\0b")),
         *(
-            ("device", wrong, ValueError, "one of this machine")
+            ("device", wrong, "one of this machine")
             for wrong in ("gpu", "", "CPU:x", "meta", "cuda:99", "tpu", "cpu cpu")
         ),
         *(
-            ("precision", wrong, (ValueError, TypeError), "'float32' or 'bfloat16'")
+            ("precision", wrong, "'float32' or 'bfloat16'")
             for wrong in ("float16", None, 32, ["float32"])
         ),
     ],
 )
 def test_what_no_run_can_be_made_with_is_refused_by_name(
-    name: str, wrong: Any, kind: type[Exception], message: str
+    name: str, wrong: Any, message: str
 ) -> None:
-    with pytest.raises(kind, match=rf"^train: {name} must be .*({message})"):
+    with pytest.raises(ValueError, match=rf"^train: {name} must be .*({message})"):
         setting(**{name: wrong})
 
 

@@ -71,7 +71,7 @@ def test_a_file_is_on_the_disk_before_it_is_moved_and_its_name_after(
 
 @pytest.mark.parametrize("wrong", [None, 5, 0, 1.5, b"a", ["a"], True])
 def test_what_is_no_path_is_refused(wrong: object) -> None:
-    with pytest.raises(TypeError, match=r"^f: out must be a path, got "):
+    with pytest.raises(ValueError, match=r"^f: out must be a path, got "):
         as_path("f", wrong, "out")
 
 

@@ -200,7 +200,6 @@ def restore(folder: Path | str, config_type: type[TrainingConfig]) -> Classifier
         config_type: the class of the numbers that it was trained with.
 
     Raises:
-        TypeError: no path.
         ValueError: a run that is not finished, or of another method; damaged or missing files.
 
     """

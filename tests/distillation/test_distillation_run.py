@@ -1072,22 +1072,22 @@ def test_a_foreign_blueprint_builds_nothing_that_its_tensors_do_not_have(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"corpus": None}, "corpus must be a ClipCorpus, got NoneType"),
-        ({"config": {"dim": 8}}, "config must be a TrainingConfig, got dict"),
-        ({"out": None}, "out must be a path"),
-        ({"target": None}, "target must be a Mapping"),
-        ({"target": ["seen"]}, "target must be a Mapping"),
-        ({"auxiliary": {"heard": "identity"}}, "auxiliary 'heard' must be a ClipInput"),
-        ({"seed": 1.0}, "seed must be a whole number"),
-        ({"workers": "2"}, "workers must be a whole number"),
-        ({"device": None}, "device must be text"),
+        ({"corpus": None}, "corpus must be a ClipCorpus, got None"),
+        ({"config": {"dim": 8}}, "config must be a TrainingConfig, got a dict"),
+        ({"out": None}, "out must be a Path or a string"),
+        ({"target": None}, "target must be a mapping"),
+        ({"target": ["seen"]}, "target must be a mapping"),
+        ({"auxiliary": {"heard": "identity"}}, "modality 'heard' must be a ClipInput"),
+        *(({"seed": wrong}, "seed must be a whole number") for wrong in (1.0, "1", True, -1)),
+        *(({"workers": wrong}, "workers must be a whole number") for wrong in ("2", -1)),
+        *(({"device": wrong}, "device must be ") for wrong in (None, "gpu", "meta")),
     ],
 )
 def test_arguments_of_another_type_are_named_before_there_is_a_folder(
     changes: dict[str, Any], message: str, corpus: ClipCorpus, tmp_path: Path
 ) -> None:
     given = {"corpus": corpus, "config": TINY, "out": tmp_path / "run", **BOTH} | changes
-    with pytest.raises(TypeError, match=rf"^train: {message}"):
+    with pytest.raises(ValueError, match=rf"^train: {message}"):
         next(train(**given))
     assert not (tmp_path / "run").exists()
 
@@ -1095,7 +1095,7 @@ def test_arguments_of_another_type_are_named_before_there_is_a_folder(
 @pytest.mark.parametrize("wrong", [5, b"teacher"])
 def test_a_teachers_folder_is_a_path(wrong: Any, corpus: ClipCorpus, tmp_path: Path) -> None:
     config = replace(TINY, teacher="frozen", auxiliary_information_weight=0.0)
-    with pytest.raises(TypeError, match=r"^train: teacher_run must be a path, got "):
+    with pytest.raises(ValueError, match=r"^train: teacher_run must be a Path or a string"):
         exhausted(corpus, config, tmp_path / "run", auxiliary={}, teacher_run=wrong)
 
 

@@ -209,7 +209,7 @@ def test_what_is_no_plain_tensor_is_named(tensor: Any, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("wrong", [None, 5, b"a", ["a"]])
 def test_what_is_no_path_is_refused(wrong: Any) -> None:
-    with pytest.raises(TypeError, match=r"^read_weights: path must be a path, got "):
+    with pytest.raises(ValueError, match=r"^read_weights: path must be a path, got "):
         read_weights(wrong)
 
 

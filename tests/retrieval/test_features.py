@@ -398,7 +398,7 @@ def test_values_beyond_float32_are_named_for_what_they_are(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("wrong", [None, 5, b"a.npz", ["a.npz"]])
 def test_a_features_file_is_a_path(wrong: object) -> None:
-    with pytest.raises(TypeError, match=r"^FeatureFile: path must be a path, got "):
+    with pytest.raises(ValueError, match=r"^FeatureFile: path must be a path, got "):
         FeatureFile(wrong)  # type: ignore[arg-type]
 
 

@@ -158,19 +158,15 @@ def test_any_number_of_paths_is_opened_in_batches_and_a_bad_one_named(tmp_path: 
     paths[1].write_text("no picture")
     with pytest.raises(ValueError, match=r"^open_picture: .*1\.png: expected a picture, got can"):
         list(source.of_pictures(paths))
-    with pytest.raises(TypeError, match=r"^encode_images: pictures must be a list of .*, got 'a"):
-        next(source.of_pictures("a.png"))  # type: ignore[arg-type]
-    with pytest.raises(
-        ValueError, match=r"^encode_images: pictures must be a list of at least one, got none"
-    ):
+    with pytest.raises(ValueError, match=r"^encode_images: expected a list of one picture or more"):
         next(source.of_pictures([]))
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"backbone": None}, "backbone must be text"),
-        ({"backbone": 5}, "backbone must be text"),
+        ({"backbone": None}, "backbone must be a string"),
+        ({"backbone": 5}, "backbone must be a string"),
         ({"weights": 5}, "weights must be a path"),
         ({"weights": b"a.pt"}, "weights must be a path"),
         ({"features": ["a.npz"]}, "features must be a path"),
@@ -179,7 +175,7 @@ def test_any_number_of_paths_is_opened_in_batches_and_a_bad_one_named(tmp_path: 
     ],
 )
 def test_fields_of_another_type_are_named(changes: Any, message: str) -> None:
-    with pytest.raises(TypeError, match=rf"^ImageInput: {message}"):
+    with pytest.raises(ValueError, match=rf"^ImageInput: {message}"):
         ImageInput(**changes)
 
 

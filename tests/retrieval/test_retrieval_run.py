@@ -456,7 +456,7 @@ def test_grey_pictures_are_encoded_too(folder: Path) -> None:
     retriever = kit.runs.load(folder)
     assert retriever.encode_images([Image.new("L", (50, 30), 90)]).shape == (1, 16)
     assert retriever.encode_texts([]).shape == (0, 16)
-    with pytest.raises(ValueError, match="encode_images: pictures must be a list of at least one"):
+    with pytest.raises(ValueError, match="encode_images: expected a list of one picture or more"):
         retriever.encode_images([])
 
 
@@ -653,22 +653,25 @@ def test_foreign_networks_are_checked_as_any_weights_are(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"corpus": None}, "corpus must be a Corpus, got NoneType"),
-        ({"corpus": "flickr8k"}, "corpus must be a Corpus, got str"),
-        ({"config": {"dim": 16}}, "config must be a TowersConfig, got dict"),
+        ({"corpus": None}, "corpus must be a Corpus, got None"),
+        ({"corpus": "flickr8k"}, "corpus must be a Corpus, got 'flickr8k'"),
+        ({"config": {"dim": 16}}, "config must be a TowersConfig, got a dict"),
         ({"config": None}, "config must be a TowersConfig"),
-        ({"images": "small_cnn"}, "images must be a ImageInput, got str"),
-        ({"out": None}, "out must be a path"),
-        ({"seed": 1.0}, "seed must be a whole number"),
-        ({"workers": "2"}, "workers must be a whole number"),
-        ({"device": None}, "device must be text"),
+        ({"images": "small_cnn"}, "images must be an ImageInput"),
+        *(({"out": wrong}, "out must be a Path or a string") for wrong in (None, 5, b"a", ["a"])),
+        *(({"seed": wrong}, "seed must be a whole number") for wrong in (1.0, "1", None, True)),
+        *(({"seed": wrong}, "seed must be a whole number of at") for wrong in (-1, 2**64)),
+        *(({"workers": wrong}, "workers must be a whole number") for wrong in ("2", 1.0, True, -1)),
+        *(({"device": wrong}, "device must be a") for wrong in (None, 0, ["cpu"])),
+        *(({"device": wrong}, "device must be one of") for wrong in ("gpu", "meta", "cuda:99")),
+        *(({"precision": wrong}, "precision must be") for wrong in (None, 32, "float16")),
     ],
 )
 def test_arguments_of_another_type_are_named_before_there_is_a_folder(
     changes: dict[str, Any], message: str, corpus: Corpus, tmp_path: Path
 ) -> None:
     given: dict[str, Any] = {"corpus": corpus, "config": TINY, "out": tmp_path / "run"} | changes
-    with pytest.raises(TypeError, match=rf"^train: {message}"):
+    with pytest.raises(ValueError, match=rf"^train: {message}"):
         next(train(given.pop("corpus"), given.pop("config"), given.pop("out"), **given))
     assert not (tmp_path / "run").exists()
 
@@ -690,7 +693,9 @@ def test_numbers_of_numpy_are_the_run_of_plain_ones(corpus: Corpus, tmp_path: Pa
 
 @pytest.mark.parametrize("wrong", ["a red thing", b"a", None, 5, [None], ["a", 3], {"a": 1}])
 def test_sentences_are_a_list_of_text(wrong: Any, folder: Path) -> None:
-    with pytest.raises(TypeError, match=r"^encode_texts: sentences must be a list of str, got "):
+    with pytest.raises(
+        ValueError, match=r"encode_texts: sentences must be a list of strings, got "
+    ):
         kit.runs.load(folder).encode_texts(wrong)
 
 
@@ -698,7 +703,7 @@ def test_sentences_are_a_list_of_text(wrong: Any, folder: Path) -> None:
     "wrong", ["a.png", b"a", None, 5, [None], [3], np.zeros((2, 8, 8, 3)), {"a.png": 1}]
 )
 def test_pictures_are_a_list_of_paths_or_pictures(wrong: Any, folder: Path) -> None:
-    with pytest.raises(TypeError, match=r"^encode_images: pictures must be a list of "):
+    with pytest.raises(ValueError, match=r"encode_images: pictures must be a list"):
         kit.runs.load(folder).encode_images(wrong)
 
 
@@ -707,16 +712,16 @@ def test_features_of_another_shape_are_refused(folder: Path) -> None:
     for wrong in (torch.zeros(2, 256), torch.zeros(0, 3, 64, 64), torch.zeros(2, 3, 64, 64).long()):
         with pytest.raises(ValueError, match=r"^encode_features: expected \(rows, 3, height"):
             retriever.encode_features(wrong)
-    with pytest.raises(TypeError, match=r"^encode_features: features must be a Tensor"):
+    with pytest.raises(ValueError, match=r"encode_features: features must be a tensor"):
         retriever.encode_features(np.zeros((2, 256)))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("wrong", [None, 5, b"run"])
 def test_a_folder_is_a_path(wrong: Any) -> None:
     for function in (kit.runs.load, kit.runs.read_history, read_map):
-        with pytest.raises(TypeError, match=r"^\w+: folder must be a path, got "):
+        with pytest.raises(ValueError, match=r"^\w+: folder must be a path, got "):
             function(wrong)
-    with pytest.raises(TypeError, match=r"^restore: folder must be a path"):
+    with pytest.raises(ValueError, match=r"^restore: folder must be a path"):
         restore(wrong, ITMeetsALConfig)
 
 
