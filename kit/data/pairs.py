@@ -79,6 +79,9 @@ class CaptionedImages:
         check_lengths(where, "caption", len(self.captions), caption_images=self.caption_images)
         check_unique_names(where, image_names=self.image_names)
         check_sentences(where, self.captions)
+        kind = np.asarray(self.caption_images).dtype
+        if len(self.captions) and kind.kind not in "iu":
+            raise ValueError(f"{where}: caption_images must be whole numbers, got {kind}")
         described = self.image_of_caption
         outside = described[(described < 0) | (described >= images)]
         if len(outside):

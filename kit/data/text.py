@@ -6,11 +6,11 @@ from collections.abc import Hashable, Iterable
 
 from kit.checks import check_unique, first_few
 
-# Inside a word they are dropped: dog's, t-shirt. (The acute accent is typed for an apostrophe.)
-_LINKS = "'’ʼ‐‑-"
+# Inside a word they are dropped: dog's, t-shirt.
+_LINKS = "'’ʼ＇‐‑－-"
 _INSIDE = re.compile(rf"(?<=[^\s{_LINKS}])[{_LINKS}](?=[^\s{_LINKS}])")
 _OUTSIDE = re.compile(f"[{_LINKS}]")
-_SYMBOLS = "$+<=>^`|~"  # in `string.punctuation`, but no punctuation for Unicode
+_SYMBOLS = "$+<=>|~"  # in `string.punctuation`, but no punctuation for Unicode
 
 # Letters of scripts without blanks between words: Thai, Lao, Burmese, Khmer, Tai, Javanese, Han.
 _WITHOUT_BLANKS = re.compile(
@@ -27,7 +27,8 @@ class _Marks(dict[int, str | None]):
     def __missing__(self, code: int) -> str | None:
         char, category = chr(code), unicodedata.category(chr(code))
         blank = category[0] == "P" and char not in _LINKS
-        self[code] = None if category == "Cf" or char in _SYMBOLS else " " if blank else char
+        dropped = category in ("Cf", "Sk") or char in _SYMBOLS  # without width; accents alone, as ´
+        self[code] = None if dropped else " " if blank else char
         return self[code]
 
 
@@ -43,7 +44,8 @@ def words(caption: str) -> list[str]:
     >>> words("A dog's t-shirt, red.It is “new”…")
     ['a', 'dogs', 'tshirt', 'red', 'it', 'is', 'new']
     """
-    text = unicodedata.normalize("NFKC", caption.replace("´", "'")).lower().translate(_MARKS)
+    # Again behind NFKC, which makes marks of others: of full-width ones, of ligatures.
+    text = unicodedata.normalize("NFKC", caption.translate(_MARKS)).lower().translate(_MARKS)
     return unicodedata.normalize("NFC", _OUTSIDE.sub(" ", _INSIDE.sub("", text))).split()
 
 

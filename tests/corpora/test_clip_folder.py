@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -422,6 +424,108 @@ def test_files_that_are_no_arrays_are_refused(folder: Path) -> None:
         ValueError, match=r"words.npz: .* values and lengths: File is not a zip file$"
     ):
         read_clip_folder(folder)
+
+
+@pytest.mark.parametrize("name", ["lips.npy", "words.npz"])
+def test_a_file_with_a_damaged_byte_is_read_or_refused_by_name(folder: Path, name: str) -> None:
+    whole = (folder / name).read_bytes()
+    for place in range(0, len(whole), 3):
+        for flip in (0xFF, 0x10):
+            broken = bytearray(whole)
+            broken[place] ^= flip
+            (folder / name).write_bytes(broken)
+            refused = ""
+            try:
+                read_clip_folder(folder)
+            except ValueError as error:
+                refused = str(error)
+            if refused:
+                assert refused.startswith(f"read_clip_folder: {folder}: ")
+                assert name.partition(".")[0] in refused
+
+
+def test_a_shape_that_no_memory_holds_is_refused_by_name(folder: Path) -> None:
+    header = io.BytesIO()
+    forged = {"descr": "<f8", "fortran_order": False, "shape": (2**44, 2)}
+    np.lib.format.write_array_header_1_0(header, forged)
+    (folder / "lips.npy").write_bytes(header.getvalue())
+    with pytest.raises(ValueError, match=r"lips\.npy: expected one array of numbers: "):
+        read_clip_folder(folder, modalities=["lips"])
+    with zipfile.ZipFile(folder / "words.npz", "w") as archive:
+        archive.writestr("values.npy", header.getvalue())
+        archive.writestr("lengths.npy", header.getvalue())
+    with pytest.raises(ValueError, match=r"words\.npz: expected the arrays values and lengths: .+"):
+        read_clip_folder(folder, modalities=["words"])
+
+
+@pytest.mark.parametrize("name", ["items.csv", "classes.csv", "lips.npy", "words.npz"])
+def test_a_folder_where_a_file_is_expected_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).mkdir()
+    with pytest.raises(ValueError, match=rf"^read_clip_folder: {folder}: {name}: .*directory"):
+        read_clip_folder(folder)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+@pytest.mark.parametrize("name", ["items.csv", "classes.csv"])
+def test_tables_in_another_encoding_are_named(folder: Path, name: str, encoding: str) -> None:
+    table = {"items.csv": TABLE.replace("s1", "é"), "classes.csv": "class\none\ntwo\né\n"}
+    (folder / name).write_text(table[name], encoding=encoding)
+    with pytest.raises(ValueError, match=rf"{folder}: {name}: expected a table in UTF-8 with comm"):
+        read_clip_folder(folder)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("id,label\na,walk\nb,walk \n", "items.csv: labels must not look alike, got 'walk' and 'w"),
+        (
+            "id,label\na,caf\u00e9\nb,cafe\u0301\n",
+            "items.csv: labels must not look alike, got 'caf",
+        ),
+        ("id,label\na,x\na\u200b,x\n", "Clips: split 'all': ids must not look alike, got 'a' and"),
+        ("id,label,group\na,x,s\nb,x, s\n", "Clips: split 'all': groups must not look alike, got"),
+        ("id,label,group\na,x,s\nb,x, \n", "Clips: split 'all': groups: expected .*, 1 of 2 have"),
+    ],
+)
+def test_names_that_look_alike_are_refused(tmp_path: Path, table: str, message: str) -> None:
+    (tmp_path / "items.csv").write_text(table, encoding="utf-8")
+    np.save(tmp_path / "vector.npy", np.ones((2, 2)))
+    with pytest.raises(ValueError, match=rf"^read_clip_folder: {tmp_path}: {message}"):
+        read_clip_folder(tmp_path)
+
+
+def test_names_may_differ_in_upper_and_lower_case(tmp_path: Path) -> None:
+    (tmp_path / "items.csv").write_text("id,label\na,Walk\nA,walk\n", encoding="utf-8")
+    np.save(tmp_path / "vector.npy", np.ones((2, 2)))
+    assert read_clip_folder(tmp_path)[1] == ("Walk", "walk")
+
+
+def test_the_home_folder_may_be_written_as_a_tilde(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(folder))
+    clips, classes = read_clip_folder("~")
+    assert read_clip_corpus("~").name == folder.name
+    write_clip_folder("~/copy", clips, classes)
+    assert read_clip_folder(folder / "copy")[0].ids == clips.ids
+
+
+@pytest.mark.parametrize("path", [None, 3, "", "a\0b", [], b"folder"])
+def test_what_is_no_path_is_refused(folder: Path, path: Any) -> None:
+    clips, classes = read_clip_folder(folder)
+    for read in (
+        read_clip_folder,
+        read_clip_corpus,
+        lambda path: write_clip_folder(path, clips, classes),
+    ):
+        with pytest.raises(ValueError, match=r"expected the path of a file or folder, got "):
+            read(path)
+
+
+def test_one_name_is_no_list_of_modalities(folder: Path) -> None:
+    with pytest.raises(ValueError, match=r"expected several modalities in a list, got .* 'lips'$"):
+        read_clip_folder(folder, modalities="lips")
 
 
 # ---- writing

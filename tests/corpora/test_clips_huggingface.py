@@ -414,3 +414,41 @@ def test_sources_that_cannot_be_read_are_named(tmp_path: Path) -> None:
 def test_no_modality_is_refused() -> None:
     with pytest.raises(ValueError, match=r"at least one clip and one modality, got 6 and 0"):
         clips(modalities=[])
+
+
+@pytest.mark.parametrize("group", [[1.0, float("nan"), 2.0, 2.0, 1.0, 1.0], ["a", None, *"abba"]])
+def test_rows_without_a_group_are_named(group: list[Any]) -> None:
+    with pytest.raises(
+        ValueError,
+        match=r"^clips_from_dataset: column 'x': expected a word or number in every row, 1 have "
+        r"none: row 1$",
+    ):
+        clips(column(group), group_column="x")
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"label": "x"}, "column 'x': classes must not look alike, got 'a' and 'a '$"),
+        (
+            {"group_column": "x"},
+            "Clips: split 'all': groups must not look alike, got 'a' and 'a '$",
+        ),
+    ],
+)
+def test_names_that_look_alike_are_refused(asked: dict[str, str], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^clips_from_dataset: {message}"):
+        clips(column(["a", "b", "a ", "b", "a", "b"]), **asked)
+
+
+def test_the_names_of_a_class_label_are_split_words() -> None:
+    kind = ClassLabel(names=["test", "val", "train"])
+    expected, named = corpus(), table({"part": kind}, part=[2, 0, 1, 2, 0, -1])
+    assert corpus(named).counts == expected.counts
+
+
+def test_split_words_that_are_not_understood_are_listed() -> None:
+    with pytest.raises(
+        ValueError, match=r"got Train \(3 rows\), Test \(3 rows\); known are train, validation, val"
+    ):
+        corpus(table(part=["Train", "Test"] * 3))

@@ -240,3 +240,78 @@ def test_pictures_are_decoded_once_and_what_is_kept_of_them_is_no_picture(
     assert again.notes == first.notes
     assert again.notes[0] == "left out, unreadable image (cannot identify image file): b.jpg"
     assert again.train.content_hash() == first.train.content_hash()
+
+
+# ---- files as other programs leave them
+
+
+@pytest.mark.parametrize(
+    "name", ["Flickr8k.token.txt", "Flickr_8k.trainImages.txt", "Flickr_8k.testImages.txt"]
+)
+def test_a_byte_order_mark_and_lines_of_windows_change_nothing(folder: Path, name: str) -> None:
+    expected = flickr8k(folder)
+    path = folder / name
+    path.write_text(path.read_text(), encoding="utf-8-sig", newline="\r\n")
+    assert flickr8k(folder).fingerprint() == expected.fingerprint()
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_a_text_in_another_encoding_is_named(folder: Path, encoding: str) -> None:
+    path = folder / "Flickr8k.token.txt"
+    path.write_text(path.read_text() + "a.jpg#9\té", encoding=encoding)
+    with pytest.raises(ValueError, match=r"^flickr8k: .*token\.txt: expected a file of UTF-8 text"):
+        flickr8k(folder)
+
+
+@pytest.mark.parametrize("name", ["Flickr8k.token.txt", "Flickr_8k.devImages.txt"])
+def test_a_folder_where_a_file_is_expected_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    (folder / name).mkdir()
+    with pytest.raises(ValueError, match=rf"^flickr8k: {folder}/{name}: .*Is a directory"):
+        flickr8k(folder)
+
+
+def test_the_home_folder_may_be_written_as_a_tilde(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = flickr8k(folder).fingerprint()
+    monkeypatch.setenv("HOME", str(folder))
+    assert flickr8k("~").fingerprint() == expected
+
+
+@pytest.mark.parametrize("path", [None, 3, "", "a\0b"])
+def test_what_is_no_path_is_refused(path: object) -> None:
+    with pytest.raises(ValueError, match=r"^flickr8k: expected the path of a file or folder, got "):
+        flickr8k(path)  # type: ignore[arg-type]
+
+
+# ---- pictures
+
+
+def test_equal_pictures_in_two_splits_are_refused_by_name(folder: Path) -> None:
+    pictures = folder / "Flicker8k_Dataset"
+    (pictures / "e.jpg").write_bytes((pictures / "b.jpg").read_bytes())
+    with pytest.raises(
+        ValueError,
+        match=r"^flickr8k: 1 equal pictures are in two splits: b\.jpg \(train\) and "
+        r"e\.jpg \(test\)$",
+    ):
+        flickr8k(folder)
+
+
+def test_equal_pictures_in_one_split_are_noted_and_stay_as_published(folder: Path) -> None:
+    pictures = folder / "Flicker8k_Dataset"
+    (pictures / "c.jpg").write_bytes((pictures / "b.jpg").read_bytes())
+    corpus = flickr8k(folder)
+    assert corpus.counts["train"] == {"images": 3, "captions": 15}
+    assert "one picture under several names, each an image: b.jpg, c.jpg" in corpus.notes
+
+
+@pytest.mark.parametrize("content", [b"%!PS-Adobe-3.0 EPSF-3.0\n", b"%PDF-1.4", b"GIF89a"])
+def test_what_is_no_picture_is_named_and_left_out(folder: Path, content: bytes) -> None:
+    (folder / "Flicker8k_Dataset" / "b.jpg").write_bytes(content)
+    with pytest.raises(ValueError, match=r"1 x unreadable image: b\.jpg"):
+        flickr8k(folder)
+    corpus = flickr8k(folder, skip_bad=True)
+    assert list(corpus.train.image_names) == ["a.jpg", "c.jpg"]
+    assert corpus.notes[0].startswith("left out, unreadable image (")

@@ -269,3 +269,275 @@ def test_sources_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     for source in (tmp_path / "folder", tmp_path / "gone.parquet", "nobody/nothing"):
         with pytest.raises(ValueError, match=f"from_dataset: {source}: no dataset that can be re"):
             from_dataset(source, captions="captions")
+
+
+# ---- one picture in several rows
+
+
+def a_row_per_caption(pictures: int, each: int, **columns: list[object]) -> datasets.Dataset:
+    """As captions.txt gives them: row i shows picture i // each."""
+    shown = [row // each for row in range(pictures * each)]
+    return datasets.Dataset.from_dict(
+        {
+            "image": [stored(one) for one in shown],
+            "file": [f"{one}.png" for one in shown],
+            "caption": [f"caption {row}" for row in range(len(shown))],
+            "part": [["train", "val", "test"][one % 3] for one in shown],
+            **columns,
+        }
+    )
+
+
+def told(corpus: Corpus) -> dict[int, list[str]]:
+    """What is said of each picture, over all splits; each is one image with a label of its own."""
+    found = [
+        (split.open_image(i).getpixel((0, 0))[0] // 20, split.captions_of(i), split.image_labels[i])
+        for split in corpus.splits
+        for i in range(len(split.image_names))
+    ]
+    assert len({picture for picture, _, _ in found}) == len(found)
+    assert len({label for _, _, label in found}) == len(found)
+    return {picture: captions for picture, captions, _ in found}
+
+
+@pytest.mark.parametrize("identity", ["file", None])
+@pytest.mark.parametrize("seed", range(4))
+def test_rows_of_one_picture_are_drawn_together(identity: str | None, seed: int) -> None:
+    table = a_row_per_caption(10, 3).shuffle(seed=seed)
+    corpus = from_dataset(
+        table, captions="caption", identity=identity, shares=(0.6, 0.2, 0.2), seed=seed
+    )
+    captions = {n: sorted(f"caption {row}" for row in range(3 * n, 3 * n + 3)) for n in range(10)}
+    assert {picture: sorted(found) for picture, found in told(corpus).items()} == captions
+    assert [len(split.image_names) for split in corpus.splits] == [6, 2, 2]
+    assert corpus.notes[:2] == (
+        "train: 18 rows of 6 pictures, captions put together",
+        "train: 6 images and 18 captions",
+    )
+
+
+def test_rows_of_one_picture_within_a_split_are_one_image() -> None:
+    corpus = from_dataset(a_row_per_caption(6, 2), captions="caption", split_column="part")
+    assert told(corpus)[4] == ["caption 8", "caption 9"]
+    assert numbers(corpus) == [[0, 3], [1, 4], [2, 5]]
+    assert "test: 4 rows of 2 pictures, captions put together" in corpus.notes
+
+
+def test_one_picture_from_bytes_and_from_files_is_the_same(tmp_path: Path) -> None:
+    paths = []
+    for index in range(3):
+        paths += [str(tmp_path / f"{index}{copy}.png") for copy in "ab"]
+        for path in paths[-2:]:
+            Path(path).write_bytes(stored(index))
+    table = a_row_per_caption(3, 2, image=[*paths])
+    assert told(from_dataset(table, captions="caption", split_column="part"))[2] == [
+        "caption 4",
+        "caption 5",
+    ]
+
+
+def test_equal_pictures_in_two_splits_are_refused_by_name() -> None:
+    parts = ["train", "test", "val", "train", "test", "test"]
+    table = a_row_per_caption(3, 2, part=[*parts])
+    with pytest.raises(
+        ValueError,
+        match=r"^from_dataset: 2 equal pictures are in two splits: 0 \(train\) and 1 \(test\), "
+        r"3 \(train\) and 2 \(validation\)$",
+    ):
+        from_dataset(table, captions="caption", split_column="part")
+
+
+def test_an_identity_in_two_splits_is_refused_though_its_pictures_differ() -> None:
+    table = rows(0, 6, file=[f"{row // 2}.jpg" for row in range(6)])
+    with pytest.raises(
+        ValueError, match=r"^from_dataset: 3 values of column 'file' are in two splits: 0 \(train\)"
+    ):
+        from_dataset(table, captions="captions", identity="file", split_column="part")
+
+
+def test_pictures_of_one_identity_are_one_instance_in_one_split() -> None:
+    table = rows(0, 12, file=[row // 2 for row in range(12)])
+    corpus = from_dataset(table, captions="captions", identity="file", shares=(0.5, 0.25, 0.25))
+    for split, found in zip(corpus.splits, numbers(corpus), strict=True):
+        assert found == sorted({*found, *(row ^ 1 for row in found)})
+        assert list(split.image_labels) == [row - row % 2 for row in found]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (["a", "b", None, "c", "d", "e"], "expected a name for each, 1 of 6 have none: rows 2$"),
+        ([1.0, 2.0, float("nan"), 3.0, 4.0, 5.0], "1 of 6 have none: rows 2$"),
+        (["a", "b", "a ", "c", "d", "e"], "must not look alike, got 'a' and 'a '$"),
+    ],
+)
+def test_identities_that_are_none_or_look_alike_are_refused(
+    values: list[object], message: str
+) -> None:
+    with pytest.raises(
+        ValueError, match=rf"^from_dataset: column 'file': identities:? .*{message}"
+    ):
+        from_dataset(
+            rows(0, 6, file=values), captions="captions", identity="file", split_column="part"
+        )
+
+
+def test_a_data_set_of_one_picture_is_noted() -> None:
+    corpus = from_dataset(
+        rows(0, 6, image=[stored(1)] * 6), captions="captions", split_column="part"
+    )
+    assert [len(split.image_names) for split in corpus.splits] == [2, 2, 2]
+    assert corpus.notes[0] == "all rows have the same picture; each row stays an image of its own"
+
+
+def test_shares_that_leave_a_split_empty_are_refused() -> None:
+    with pytest.raises(
+        ValueError, match=r"image or more for each split, got 2 images .* none for "
+    ):
+        from_dataset(a_row_per_caption(2, 5), captions="caption", shares=(0.8, 0.1, 0.1))
+
+
+# ---- words, names and paths
+
+
+@pytest.mark.parametrize(
+    ("captions", "reason"),
+    [
+        ("['a dog runs', 'a red dog']", "a list kept as text: .*a red dog"),
+        ("两个孩子在海边玩沙子。", "written without blanks between words; put them .*两个孩子"),
+    ],
+)
+def test_captions_that_are_no_sentences_are_named_and_left_out(captions: str, reason: str) -> None:
+    table = rows(0, 6, first=["a dog", captions, *["a dog"] * 4])
+    with pytest.raises(ValueError, match=f"1 of 6 rows are bad: row 1: caption 0 is {reason}"):
+        from_dataset(table, captions="first", split_column="part")
+    corpus = from_dataset(table, captions="first", split_column="part", skip_bad=True)
+    assert numbers(corpus) == [[0, 3], [4], [2, 5]]
+    assert corpus.notes[0].startswith("left out, row 1: caption 0 is ")
+
+
+def test_the_names_of_a_class_label_are_split_words() -> None:
+    kind = datasets.ClassLabel(names=["train", "dev", "test", "other"])
+    table = rows(0, 7, part=[0, 1, 2, 0, 1, 3, None]).cast_column("part", kind)
+    corpus = from_dataset(table, captions="captions", split_column="part")
+    assert numbers(corpus) == [[0, 3], [1, 4], [2]]
+    assert corpus.notes[0] == "1 rows of the split 'other' are not used"
+
+
+@pytest.mark.parametrize(
+    ("parts", "found"),
+    [
+        (["Train", "Val", "Test"], r"Train \(2 rows\), Val \(2 rows\), Test \(2 rows\)"),
+        ([0, 1, 2], r"0 \(2 rows\), 1 \(2 rows\), 2 \(2 rows\)"),
+        (["train ", "val", "test"], r"train  \(2 rows\), val \(2 rows\), test \(2 rows\)"),
+        ([None, None, None], r"None \(6 rows\)"),
+    ],
+)
+def test_split_words_that_are_not_understood_are_listed(parts: list[object], found: str) -> None:
+    with pytest.raises(
+        ValueError,
+        match=rf"^from_dataset: split 'train': expected rows called train, got {found}; known are "
+        "train, validation, val, valid, dev, test; name a split_column, or draw the splits$",
+    ):
+        from_dataset(rows(0, 6, part=parts * 2), captions="captions", split_column="part")
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("0.png", r"no file at {here}/0\.png \(paths are relative to the current directory\)"),
+        ("~/0.png", r"no file at {here}/home/0\.png \("),
+        ("/nowhere/0.png", r"no file at /nowhere/0\.png \("),
+        (".", r"cannot read {here} \(.*Is a directory"),
+        (
+            "https://example.org/0.png",
+            r"a web address, which is not fetched: https://example\.org/0",
+        ),
+    ],
+)
+def test_paths_that_lead_nowhere_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, reason: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    with pytest.raises(
+        ValueError, match=f"3 of 3 rows are bad: row 0: {reason.format(here=tmp_path)}"
+    ):
+        from_dataset(rows(0, 3, image=[path] * 3), captions="captions", split_column="part")
+
+
+def test_paths_may_begin_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for index in range(3):
+        (tmp_path / f"{index}.png").write_bytes(stored(index))
+    table = rows(0, 3, image=[f"~/{index}.png" for index in range(3)])
+    table.to_parquet(str(tmp_path / "table.parquet"))
+    corpus = from_dataset("~/table.parquet", captions="captions", split_column="part")
+    assert numbers(corpus) == [[0], [1], [2]]
+    assert len({split.content_hash() for split in corpus.splits}) == 3
+
+
+@pytest.mark.parametrize("name", ["table.csv", "table.jsonl", "table.json", "table.arrow", "table"])
+def test_files_of_other_kinds_are_named_with_what_is_read(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("image,caption\n0.png,a dog\n")
+    with pytest.raises(
+        ValueError,
+        match=rf"{tmp_path}/{name}: no dataset that can be read: expected a parquet file, a folder "
+        rf"of save_to_disk or a name on the hub, got {tmp_path}/{name}$",
+    ):
+        from_dataset(tmp_path / name, captions="captions")
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"caf\xe9", b"<!doctype html>"])
+def test_damaged_parquet_files_are_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.parquet").write_bytes(content)
+    with pytest.raises(ValueError, match=rf"^from_dataset: {tmp_path}/a\.parquet: no dataset that"):
+        from_dataset(tmp_path / "a.parquet", captions="captions")
+
+
+@pytest.mark.parametrize("source", [None, 3, "", [], [None], "a\0b.parquet", {"a": 1}])
+def test_what_is_no_source_is_refused(source: object) -> None:
+    with pytest.raises(
+        ValueError, match=r"^from_dataset: .*: no dataset that can be read: expected "
+    ):
+        from_dataset(source, captions="captions")
+
+
+@pytest.mark.parametrize("captions", [[], ()])
+def test_no_column_of_captions_is_refused(captions: list[str]) -> None:
+    with pytest.raises(
+        ValueError, match=r"^from_dataset: expected a column of captions or several"
+    ):
+        from_dataset(named_splits(), captions=captions)
+
+
+def test_a_seed_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^from_dataset: splits: seed must be a whole number"):
+        from_dataset(rows(0, 9), captions="captions", shares=(0.6, 0.2, 0.2), seed=-1)
+
+
+def test_pictures_of_any_kind_come_as_they_are_meant_to_be_seen() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    lying, clear, file = Image.new("RGB", (6, 4)), Image.new("RGBA", (1, 1)), io.BytesIO()
+    lying.save(file, "jpeg", exif=exif)
+    images = [file.getvalue()]
+    for one in (clear, Image.new("I;16", (1, 1), 65535)):
+        file = io.BytesIO()
+        one.save(file, "png")
+        images.append(file.getvalue())
+    corpus = from_dataset(rows(0, 3, image=[*images]), captions="captions", split_column="part")
+    shown = [split.open_image(0) for split in corpus.splits]
+    assert shown[0].size == (4, 6)
+    assert [one.getpixel((0, 0)) for one in shown[1:]] == [(255, 255, 255)] * 2
+
+
+def test_a_bomb_is_left_out() -> None:
+    bomb = io.BytesIO()
+    Image.new("1", (20_000, 10_000)).save(bomb, "png")
+    images = [stored(0), stored(1), stored(2), bomb.getvalue(), b"%!PS-Adobe-3.0 EPSF-3.0"]
+    table = rows(0, 5, image=[*images])
+    with pytest.raises(ValueError, match=r"row 3: undecodable image \(Image size .*, row 4: undec"):
+        from_dataset(table, captions="captions", split_column="part")
+    corpus = from_dataset(table, captions="captions", split_column="part", skip_bad=True)
+    assert numbers(corpus) == [[0], [1], [2]]

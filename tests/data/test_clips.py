@@ -16,8 +16,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kit.data.clip_batches import stack_clips
 from kit.data.clips import ClipBatch, ClipCorpus, Clips
-from kit.data.ragged import Ragged, Taken, clip_shape, is_ragged
+from kit.data.ragged import Ragged, Taken, clip_shape, is_ragged, mean_and_deviation
 from kit.data.splits import group_folds, stratified_split
 
 CLASSES = ("bounce", "spin")
@@ -125,13 +126,31 @@ def test_ragged_gives_back_what_it_was_made_of(
         ),
         ((3, 2), [2, 2], r"rows of \(3, 2\), got 4$"),
         ((), [1], r"sum to rows of \(\), got 1"),
+        ((3, 2), [2**62, 2**62, 2**62, 2**62, 3], r"rows of \(3, 2\), got 18446744073709551619$"),
+        ((3, 2), np.array([2**64 - 1, 4], np.uint64), r"got 18446744073709551619$"),
     ],
 )
 def test_lengths_that_do_not_fit_are_refused(
-    values: tuple[int, ...], lengths: list[Any], message: str
+    values: tuple[int, ...], lengths: Any, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
         Ragged(np.zeros(values), np.array(lengths))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int8, np.uint64, ">i4"])
+def test_lengths_may_be_of_any_type(kind: Any) -> None:
+    ragged = Ragged(np.arange(200), np.full(2, 100, kind))
+    assert ragged[1].tolist() == list(range(100, 200))
+    assert ragged.padded(np.array([1, 0]))[0][0, 0] == 100
+
+
+@pytest.mark.parametrize(
+    ("rows", "got"),
+    [([-1], "-1"), ([0, 4], "4"), ([True, False], "True, False"), ([0.0], "0.0"), ("ab", "ab")],
+)
+def test_rows_that_are_none_are_not_taken(rows: Any, got: str) -> None:
+    with pytest.raises(ValueError, match=rf"^Ragged.take: expected .* 0\.\.3, got {got}$"):
+        TEXT.take(rows)
 
 
 @pytest.mark.parametrize(
@@ -184,6 +203,21 @@ def test_labels_ids_and_groups_may_be_arrays() -> None:
             {"labels": [0, -1, 1, 1]},
             r"labels must be whole numbers of at least 0, got int64 \(4,\): -1, 0, 1$",
         ),
+        ({"ids": "abcd"}, r"expected several ids in a list, got one text: 'abcd'$"),
+        ({"groups": "xxyy"}, r"expected several groups in a list, got one text: 'xxyy'$"),
+        ({"labels": "0110"}, r"expected several labels in a list, got one text: '0110'$"),
+        ({"ids": [1, "1", 2, 3]}, r"ids must not look alike, got 1 and '1'$"),
+        ({"ids": ["a", "a ", "b", "c"]}, r"ids must not look alike, got 'a' and 'a '$"),
+        (
+            {"ids": ["a", None, "b", "c"]},
+            r"ids: expected a name for each, 1 of 4 have none: rows 1",
+        ),
+        ({"groups": [None, "x", "y", "y"]}, r"groups: expected .*, 1 of 4 have none: rows 0$"),
+        ({"groups": np.array([1, np.nan, 1, np.nan])}, r"2 of 4 have none: rows 1, 3$"),
+        (
+            {"groups": ["x", "x\u200b", "y", "y"]},
+            r"groups must not look alike, got 'x' and 'x.u200b",
+        ),
         ({"labels": [0.0, 1.0, 1.0, 0.5]}, r"at least 0, got float64 \(4,\): 0.0, 0.5, 1.0$"),
         ({"labels": ["bounce", "spin", "spin", "spin"]}, r"got <U6 \(4,\): bounce, spin$"),
         ({"labels": [True, False, True, True]}, r"got bool \(4,\): False, True$"),
@@ -230,6 +264,38 @@ def test_clips_with_numbers_that_are_not_finite_are_named(wrong: float) -> None:
         ValueError, match=r"modality 'text': 1 clips hold nan or infinity in float32: c$"
     ):
         clips(modalities={"text": Ragged(values, TEXT.lengths), "sound": SOUND})
+
+
+@pytest.mark.parametrize("kind", ["<f8", ">f8", "g"])
+def test_numbers_beyond_float32_are_named(kind: str) -> None:
+    sound = SOUND.astype(kind)
+    sound[2] = 1e39
+    with pytest.raises(ValueError, match=r"'sound': 1 clips hold nan or infinity in float32: c$"):
+        clips(modalities={"sound": sound})
+
+
+@pytest.mark.parametrize("kind", ["<f4", ">f4", "<f8", ">f8", "g", ">i2", "<u4", ">f2"])
+def test_numbers_of_any_real_type_give_the_same_batches(kind: str) -> None:
+    numbers = np.arange(24, dtype=np.float32).reshape(4, 2, 3)
+    ragged = np.arange(14, dtype=np.float32).reshape(7, 2)
+    batches, prints = [], set()
+    for dtype in ("<f4", kind):
+        text = Ragged(ragged.astype(dtype), TEXT.lengths)
+        split = clips(modalities={"video": numbers.astype(dtype), "text": text})
+        batches.append(stack_clips(split, ["video", "text"], [0, 2]).modalities)
+        prints |= {corpus_of(split).fingerprint() for _ in range(2)}
+        mean, deviation = mean_and_deviation(split.modality("video"))
+        assert mean.tolist() == [10.5, 11.5, 12.5]
+        assert np.allclose(deviation, np.std(numbers, axis=(0, 1)))
+    for name, values in batches[0].items():
+        assert values.dtype == batches[1][name].dtype == torch.float32
+        assert torch.equal(values, batches[1][name])
+    assert len(prints) == (1 if kind == "<f4" else 2)
+
+
+def corpus_of(split: Clips) -> ClipCorpus:
+    train, validation = split.take([0, 1]), split.take([2], name="validation")
+    return ClipCorpus("toy", CLASSES, train, validation, split.take([3], name="test"))
 
 
 def test_modalities_by_name() -> None:
@@ -510,6 +576,17 @@ def test_a_corpus_counts_its_splits() -> None:
             {"classes": ("spin", "spin")},
             r"^ClipCorpus 'toy': classes must be unique, got twice: spin$",
         ),
+        ({"classes": ("spin", "spin ")}, r"classes must not look alike, got 'spin' and 'spin '$"),
+        ({"classes": ("spin", None)}, r"classes: expected a name for each, 1 of 2 have none: ro"),
+        ({"classes": "ab"}, r"expected several classes in a list, got one text: 'ab'$"),
+        (
+            {"test": clips(name="test", ids=["a ", "i", "j", "k"])},
+            r"^ClipCorpus 'toy': ids must not look alike, got 'a' and 'a '$",
+        ),
+        (
+            {"test": clips(name="test", ids=list("ijkl"), groups=["x", "x", "x", " y"])},
+            r"^ClipCorpus 'toy': groups must not look alike, got 'y' and ' y'$",
+        ),
         (
             {"test": clips(name="train", ids=list("ijkl"))},
             r"^ClipCorpus 'toy': splits must be unique, got twice: train$",
@@ -668,14 +745,33 @@ def test_over_seeds_every_clip_is_tested_equally_often() -> None:
 
 @pytest.mark.parametrize(
     "shares",
-    [(0.5, 0.5), (0.6, 0.2, 0.1), (0.8, 0.2, 0.0), (1.2, -0.1, -0.1), (0.6, float("nan"), 0.2), ()],
+    [
+        (0.5, 0.5),
+        (0.6, 0.2, 0.1),
+        (0.8, 0.2, 0.0),
+        (1.2, -0.1, -0.1),
+        (0.6, float("nan"), 0.2),
+        (),
+        None,
+        ("a", 1, 1),
+    ],
 )
 def test_impossible_shares_are_refused(shares: tuple[float, ...]) -> None:
     with pytest.raises(
         ValueError,
-        match=r"^stratified_split: shares must be three positive numbers that sum to 1, got \(",
+        match=r"^stratified_split: shares must be three positive numbers that sum to 1, got ",
     ):
         stratified_split(labelled([0] * 5), ("a",), name="toy", shares=shares, seed=0)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "0", None])
+def test_what_is_no_seed_is_refused(seed: Any) -> None:
+    message = "seed must be a whole number of at least 0"
+    with pytest.raises(ValueError, match=f"^stratified_split: {message}"):
+        stratified_split(labelled([0] * 9), ("one",), name="toy", seed=seed)
+    grouped = labelled([0] * 9, ["x", "y", "z"] * 3)
+    with pytest.raises(ValueError, match=f"^group_folds: {message}"):
+        next(group_folds(grouped, ("one",), name="toy", seed=seed))
 
 
 def test_a_class_of_two_clips_cannot_be_split() -> None:

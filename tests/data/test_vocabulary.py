@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import string
 from collections import Counter
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,15 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from padding import pad
 
-from kit.data.pairs import MAX_TOKENS, START, UNKNOWN, Vocabulary, words
+from kit.data.pairs import MAX_TOKENS, START, UNKNOWN, Vocabulary
+from kit.data.text import words
 from kit.encoders.sequence import PAD
 
 CAPTIONS = ["A dog, a ball."] * 2 + ["The dog!", "the cat's ball"]
-
-
-def test_words_are_lower_case_without_punctuation_cut_at_white_space() -> None:
-    assert words("A man's T-shirt\t(red)  is\nnew.") == ["a", "mans", "tshirt", "red", "is", "new"]
-    assert words(string.punctuation) == []
 
 
 def test_ids_follow_falling_count_then_the_alphabet() -> None:
@@ -56,6 +52,45 @@ def test_no_frequent_word_is_refused() -> None:
     message = r"^Vocabulary\.of: expected words that occur min_count=3 times, got 2 rarer ones; a "
     with pytest.raises(ValueError, match=message):
         Vocabulary.of(["one", "two two"])
+
+
+def test_a_tiny_corpus_is_told_which_parameter_to_lower() -> None:
+    with pytest.raises(ValueError, match=r"min_count \(a configuration's min_word_count\)$"):
+        Vocabulary.of(["a dog", "the cat"])
+
+
+@pytest.mark.parametrize("least", [0, -1, 1.5, None])
+def test_what_is_no_count_is_refused(least: Any) -> None:
+    message = r"^Vocabulary\.of: min_count must be a whole number of at least 1, got"
+    with pytest.raises(ValueError, match=message):
+        Vocabulary.of(CAPTIONS, min_count=least)
+
+
+def test_a_word_stands_once() -> None:
+    with pytest.raises(ValueError, match=r"^Vocabulary: words must be unique, got twice: dog$"):
+        Vocabulary(("dog", "a", "dog"))
+
+
+def test_one_text_is_no_list_of_words_or_captions() -> None:
+    with pytest.raises(ValueError, match=r"^Vocabulary: expected several words in a list, got one"):
+        Vocabulary("dog")  # type: ignore[arg-type]
+    for name in ("of", "tokens"):
+        message = rf"^Vocabulary\.{name}: expected several captions in a list, got one text: 'a red"
+        with pytest.raises(ValueError, match=message):
+            getattr(Vocabulary(("dog",)), name)("a red thing")
+
+
+@pytest.mark.parametrize("caption", ["两个孩子在海边玩沙子。", "['a dog', 'a cat']", None, 3])
+def test_captions_that_are_no_sentences_are_refused(caption: Any) -> None:
+    for name in ("of", "tokens"):
+        message = rf"^Vocabulary\.{name}: expected sentences as text, got 1 others: "
+        with pytest.raises(ValueError, match=message):
+            getattr(Vocabulary(("dog",)), name)([*CAPTIONS, caption])
+
+
+def test_characters_between_blanks_are_words() -> None:
+    captions = [" ".join("一只狗在跑。"), " ".join("一只猫在跑。")]
+    assert set(Vocabulary.of(captions, min_count=2).words) == set("一只在跑")
 
 
 @settings(deadline=None, max_examples=50)
