@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import math
 import multiprocessing
+import os
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -748,3 +749,80 @@ def test_few_pictures_are_trained_tested_and_mapped(images: int, tmp_path: Path)
     list(train(corpus, replace(TINY, epochs=1, min_word_count=1), tmp_path / "run"))
     assert read(tmp_path / "run" / "result.json")["test"]["text_to_image mAP"] > 0
     assert read_map(tmp_path / "run").images.shape == (1, images, 16)
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of pictures, and the finished run of `of_folder` on them."""
+    place, draw = tmp_path_factory.mktemp("photographs"), np.random.default_rng(0)
+    for number in range(20):
+        pixels = draw.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(place / f"{number:02d}.bmp")
+    list(train(of_folder(place), replace(TINY, epochs=1), place / "run"))
+    return place
+
+
+def of_folder(place: Path, **changes: Any) -> Corpus:
+    """A corpus of the folder's pictures; `changes` are of the facts of all 20."""
+    facts: dict[str, Any] = {
+        "order": list(range(20)),
+        "labels": list(range(20)),
+        "captions": [f"a {('red', 'blue')[n % 2]} thing" for n in range(20)],
+        "ends": (12, 16),
+    } | changes
+    a, b = facts["ends"]
+    splits = []
+    for name, part in (("train", slice(0, a)), ("validation", slice(a, b)), ("test", slice(b, 20))):
+        numbers = facts["order"][part]
+        names = tuple(f"{number:02d}.bmp" for number in numbers)
+        labels = [facts["labels"][number] for number in numbers]
+        captions = [facts["captions"][number] for number in numbers]
+        splits.append(
+            CaptionedImages(
+                name, names, labels, captions, range(len(names)), FolderImages(place, names)
+            )
+        )
+    return Corpus("folder", *splits)
+
+
+def swapped(values: Sequence[Any], one: int, other: int) -> list[Any]:
+    """A list with two of its values exchanged."""
+    changed = list(values)
+    changed[one], changed[other] = changed[other], changed[one]
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("changes", "fact"),
+    [
+        ({"captions": ["a red thing"] * 20}, "corpus.hash"),
+        ({"captions": [f"a {('red', 'blue')[n % 2]} thing" + "." * (n == 19) for n in range(20)]},
+         "corpus.hash"),
+        ({"labels": [0, 0, *range(2, 20)]}, "corpus.hash"),
+        ({"labels": swapped(range(20), 18, 19)}, "corpus.hash"),
+        ({"order": swapped(range(20), 0, 1)}, "corpus.hash"),
+        ({"order": swapped(range(20), 0, 19)}, "corpus.hash"),
+        ({"ends": (12, 15)}, "corpus.counts"),
+    ],
+)  # fmt: skip
+def test_a_finished_run_answers_for_no_other_words_labels_or_splits(
+    changes: dict[str, Any], fact: str, photographs: Path
+) -> None:
+    one = replace(TINY, epochs=1)
+    assert list(train(of_folder(photographs), one, photographs / "run")) == []
+    with pytest.raises(ValueError, match=rf"run holds another run: .*{fact}"):
+        next(train(of_folder(photographs, **changes), one, photographs / "run"))
+
+
+@pytest.mark.parametrize("number", [3, 14, 19])
+def test_a_finished_run_answers_for_no_picture_that_was_changed_in_its_place(
+    number: int, photographs: Path
+) -> None:
+    one, path = replace(TINY, epochs=1), photographs / f"{number:02d}.bmp"
+    content, before = path.read_bytes(), path.stat()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(ValueError, match=r"run holds another run: images\.pixels is "):
+        next(train(of_folder(photographs), one, photographs / "run"))
+    path.write_bytes(content)
+    assert list(train(of_folder(photographs), one, photographs / "run")) == []
