@@ -195,10 +195,15 @@ def restored(
             f"restore: {folder} was trained by {method}, not by {dotted_name(config_type)}"
         )
     state = read_weights(source)
-    with _understood(folder / "blueprint.json"):
+    try:
         build = prepare(folder, facts)
         with torch.device("meta"):  # has sizes and takes no memory
             sizes = build().method.networks.state_dict()
+    except Exception as error:  # what was written there decides which part of it fails
+        raise ValueError(
+            f"restore: {folder / 'blueprint.json'} describes no networks that this version of the "
+            f"kit can build; train anew ({type(error).__name__}: {error})"
+        ) from error
     check_weights(sizes, state, source)
     built = build()
     unexpected = load_weights(built.method.networks, state, source=source).unexpected
@@ -206,18 +211,6 @@ def restored(
         raise ValueError(f"restore: {source}: the networks have no {first_few(unexpected)}")
     built.method.networks.eval()
     return built
-
-
-@contextlib.contextmanager
-def _understood(blueprint: Path) -> Iterator[None]:
-    """Name a blueprint that is not one of this version of the kit."""
-    try:
-        yield
-    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as e:
-        raise ValueError(
-            f"restore: {blueprint} describes no networks that this version of the kit can build; "
-            f"train anew ({type(e).__name__}: {e})"
-        ) from e
 
 
 def exact_arithmetic() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kit.files import as_path, atomic, read_json, write_json
+from kit.files import as_path, atomic, locked, read_json, write_json
 
 
 def test_json_comes_back_and_stays_readable(tmp_path: Path) -> None:
@@ -110,3 +110,17 @@ def test_a_json_file_that_is_none_is_named(
     assert re.search(message, str(caught.value))
     with pytest.raises(ValueError, match=r"^read_json: cannot read .*: Is a directory"):
         read_json(tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("kit.files.FileLock.acquire", refuse)
+    with (
+        pytest.raises(ValueError, match=rf"^f: cannot write to {tmp_path}: Permission denied"),
+        locked("f", tmp_path),
+    ):
+        pass
