@@ -254,7 +254,7 @@ def _list(value: Any, element: Kind | None) -> Any:
     if hasattr(value, "shape"):
         plain = not isinstance(value, np.ma.MaskedArray) and not getattr(value, "is_meta", False)
         value = value.tolist() if plain and len(value.shape) == 1 else NOT_SO
-    if not _iterable(value) or not isinstance(value, Collection):
+    if not _iterable(value) or not isinstance(value, Collection) or isinstance(value, Mapping):
         return NOT_SO
     if element is None:
         return value

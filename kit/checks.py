@@ -12,13 +12,12 @@ from collections.abc import Callable, Iterable, Sequence, Sized
 from functools import wraps
 from itertools import combinations
 from numbers import Real
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, get_args, get_origin, get_type_hints
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from kit.arguments import checked
+from kit.arguments import NOT_SO, PLAIN, checked, described, kind_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -209,98 +208,24 @@ def first_few(things: Sequence[object], most: int = 5) -> str:
     return shown + (f" and {len(things) - most} more" if len(things) > most else "")
 
 
-def check_kind(function: str, kind: type, **things: object) -> None:
-    """Refuse what is not of a class.
-
-    >>> check_kind("f", Tensor, features=[0.5])
-    Traceback (most recent call last):
-    TypeError: f: features must be a Tensor, got list [0.5]
-    """
-    for what, thing in things.items():
-        if not isinstance(thing, kind):
-            found = f"{type(thing).__name__} {thing!r:.99}"
-            raise TypeError(f"{function}: {what} must be a {kind.__name__}, got {found}")
-
-
-def check_list(function: str, kinds: tuple[type, ...], **lists: Any) -> None:
-    """Refuse what is no list of at least one thing of some kinds, such as one text for several.
-
-    >>> check_list("f", (str,), sentences="a dog")
-    Traceback (most recent call last):
-    TypeError: f: sentences must be a list of str, got 'a dog'
-    """
-    for what, things in lists.items():
-        words = " or ".join(kind.__name__ for kind in kinds)
-        listed = hasattr(things, "__getitem__") and hasattr(things, "__len__")
-        if not listed or isinstance(things, (*kinds, str, bytes, dict)):
-            raise TypeError(f"{function}: {what} must be a list of {words}, got {things!r:.99}")
-        if len(things) == 0:
-            raise ValueError(f"{function}: {what} must be a list of at least one, got none")
-        for row in range(len(things)):
-            if not isinstance(things[row], kinds):
-                raise TypeError(
-                    f"{function}: {what} must be a list of {words}, got {things[row]!r:.99} "
-                    f"in row {row}"
-                )
-
-
-def as_plain(value: Any) -> Any:
-    """A number as Python has it, of a numpy scalar or of an array or tensor without axes.
-
-    >>> as_plain(np.int64(3)), as_plain(torch.tensor(0.5)), as_plain("word")
-    (3, 0.5, 'word')
-    """
-    without_axes = isinstance(value, np.ndarray | Tensor) and value.ndim == 0
-    return value.item() if without_axes or isinstance(value, np.generic) else value
-
-
 def check_fields(config: Any) -> None:
-    """Make the numbers of a frozen dataclass plain; refuse fields of another type than the default.
+    """Refuse fields of a frozen dataclass that are not as annotated, and make its numbers plain.
 
-    A field without a default, or with None, may be anything; a float may be given as a whole
-    number, and a tuple as any list of what its default holds.
+    A tuple may be given as any list. A number where a whole one belongs is left to `check_whole`.
 
     Raises:
-        TypeError: a field of another type, by its name.
+        ValueError: a field of another kind, by its name.
 
     """
-    name = type(config).__name__
+    name, hints = type(config).__name__, get_type_hints(type(config))
     for field in dataclasses.fields(config):
-        default, value = field.default, as_plain(getattr(config, field.name))
-        if isinstance(default, tuple):
-            if not isinstance(value, list | tuple | np.ndarray | Tensor):
-                raise TypeError(f"{name}: {field.name} must be a list, got {value!r:.99}")
-            kinds = default[:1] or (0,)
-            value = tuple(_as_kind(name, field.name, kinds[0], one) for one in value)
-        elif isinstance(default, bool | int | float | str):
-            value = _as_kind(name, field.name, default, value)
-        object.__setattr__(config, field.name, value)
-
-
-def _as_kind(function: str, name: str, default: Any, value: Any) -> Any:
-    """A plain value of the type of a default."""
-    value, kind = as_plain(value), type(default)
-    words = {bool: "True or False", int: "a whole number", float: "a number", str: "text"}
-    fits = type(value) in ((int, float) if kind is float else (kind,))
-    if not fits and not (kind is str and isinstance(value, str)):
-        raise TypeError(f"{function}: {name} must be {words[kind]}, got {value!r:.99}")
-    return value
-
-
-def as_whole(function: str, *, at_least: int, below: int = 2**63, **values: Any) -> int:
-    """A whole number, given as Python's or numpy's, as a plain one.
-
-    >>> as_whole("f", at_least=0, seed=np.int64(3))
-    3
-    >>> as_whole("f", at_least=0, seed=-1)
-    Traceback (most recent call last):
-    ValueError: f: seed must be a whole number of at least 0, got -1
-    """
-    ((name, given),) = values.items()
-    value = as_plain(given)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{function}: {name} must be a whole number, got {given!r:.99}")
-    check_whole(function, at_least=at_least, **{name: value})
-    if value >= below:
-        raise ValueError(f"{function}: {name} must be below {below}, got {value}")
-    return value
+        hint, value = hints[field.name], getattr(config, field.name)
+        listed = get_origin(hint) is tuple
+        kind = kind_of(Sequence[get_args(hint)[0]] if listed else hint)  # type: ignore[misc]
+        read = value if kind is None else kind.read(value)
+        if kind is not None and read is NOT_SO:
+            if kind is not PLAIN[int] or not isinstance(value, float | bool):
+                got = described(value)
+                raise ValueError(f"{name}: {field.name} must be {kind.words}, got {got}")
+            read = value
+        object.__setattr__(config, field.name, tuple(read) if listed else read)

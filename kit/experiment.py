@@ -1,7 +1,8 @@
 """One training, from settings to a finished run folder: what the runs of all methods share.
 
 A room says what differs: how a corpus becomes batches, what validation means, what a finished
-folder keeps. Here is the rest: open the folder, seed, resume, train, select, test, finish.
+folder keeps. Here is the rest: open the folder, seed, resume, train, select, test, finish; and,
+later, build the networks again from the folder.
 """
 
 import contextlib
@@ -10,18 +11,27 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from kit.checks import as_whole
-from kit.files import as_path, write_json
-from kit.runs import open_run, read_history, seed_everything
+from kit.checks import check_whole, first_few
+from kit.encoders.weights import check_weights, load_weights, read_weights
+from kit.files import Json, as_path, read_json, write_json
+from kit.runs import (
+    check_run,
+    dotted_name,
+    open_run,
+    read_history,
+    run_settings,
+    seed_everything,
+)
 from kit.training import Epoch, Loader, Method, Record, check_precision, device_of, fit
 
 Scores = dict[str, float]
+Built = TypeVar("Built", bound=Any)  # has a `method`
 
 
 @dataclass(frozen=True)
@@ -63,7 +73,7 @@ class Setting(NamedTuple):
 
 
 def check_setting(
-    out: Path | str, seed: int, device: str, precision: str, workers: int | None
+    out: Path | str, seed: int, device: str | torch.device, precision: str, workers: int | None
 ) -> Setting:
     """Refuse what no run can be made with, before anything is read or written for it.
 
@@ -75,17 +85,13 @@ def check_setting(
         workers: loader processes, or None.
 
     Raises:
-        TypeError: an argument of another type, by its name.
-        ValueError: a number out of its range, an unknown device or precision, one that this machine
-            does not have.
+        ValueError: a number out of its range, no path, an unknown device or precision, one that
+            this machine does not have.
 
     """
     path = as_path("train", out, "out")
-    seed = as_whole("train", at_least=0, below=2**64, seed=seed)
-    if workers is not None:
-        workers = as_whole("train", at_least=0, workers=workers)
-    if not isinstance(device, str | torch.device):
-        raise TypeError(f"train: device must be text such as 'cpu' or 'cuda', got {device!r:.99}")
+    check_whole("train", at_least=0, at_most=2**64 - 1, seed=seed)
+    check_whole("train", at_least=0, workers=workers or 0)
     try:
         there = torch.empty(0, device=device).device.type != "meta"
     except (RuntimeError, AssertionError, NotImplementedError):
@@ -150,6 +156,61 @@ def carry_out(
                 "alarms": [f"epoch {e['epoch']}: {a}" for e in history for a in e["alarms"]],
             }
         )
+
+
+def restored(
+    folder: Path | str,
+    config_type: type,
+    networks: str,
+    prepare: Callable[[Path, Json], Callable[[], Built]],
+) -> Built:
+    """A run's networks, built again from its folder and filled: what a room's `restore` is made of.
+
+    The folder may come from anyone. Its files must be those that the run wrote, and the sizes that
+    it asks for those of the tensors in it, before anything of that size is built.
+
+    Args:
+        folder: of a run.
+        config_type: the class of the numbers that it was trained with.
+        networks: the file that holds their state.
+        prepare: folder and blueprint to a function that builds what has a method with such
+            networks; it is called twice.
+
+    Returns:
+        what was built, in evaluation mode.
+
+    Raises:
+        ValueError: a folder without such a file, a run of another method, damaged or missing files.
+
+    """
+    folder = as_path("restore", folder, "folder").resolve()
+    run_settings("restore", folder)
+    check_run("restore", folder)
+    if not (folder / networks).exists():
+        raise ValueError(f"restore: {folder} holds no trained networks yet")
+    facts, source = read_json(folder / "blueprint.json"), str(folder / networks)
+    method = facts.get("method") if isinstance(facts, dict) else None
+    if method != dotted_name(config_type):
+        raise ValueError(
+            f"restore: {folder} was trained by {method}, not by {dotted_name(config_type)}"
+        )
+    state = read_weights(source)
+    try:
+        build = prepare(folder, facts)
+        with torch.device("meta"):  # has sizes and takes no memory
+            sizes = build().method.networks.state_dict()
+    except Exception as error:  # what was written there decides which part of it fails
+        raise ValueError(
+            f"restore: {folder / 'blueprint.json'} describes no networks that this version of the "
+            f"kit can build; train anew ({type(error).__name__}: {error})"
+        ) from error
+    check_weights(sizes, state, source)
+    built = build()
+    unexpected = load_weights(built.method.networks, state, source=source).unexpected
+    if unexpected:
+        raise ValueError(f"restore: {source}: the networks have no {first_few(unexpected)}")
+    built.method.networks.eval()
+    return built
 
 
 def exact_arithmetic() -> None:

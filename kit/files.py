@@ -22,13 +22,13 @@ def as_path(function: str, path: object, what: str = "path") -> Path:
     """A path that was given as text or as a path; `~` is the home folder.
 
     Raises:
-        TypeError: something else; it begins with `function`.
-        ValueError: no text, or text that no file system takes.
+        ValueError: something else, no text, or text that no file system takes; it begins with
+            `function`.
 
     """
     text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
     if not isinstance(text, str):
-        raise TypeError(f"{function}: {what} must be a path, got {path!r:.99}")
+        raise ValueError(f"{function}: {what} must be a path, got {path!r:.99}")
     if not text or "\0" in text:
         raise ValueError(f"{function}: {what} must be a path without NUL characters, got {text!r}")
     return Path(os.path.expanduser(text))

@@ -26,7 +26,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,12 +34,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from kit.checks import as_whole, first_few
-from kit.encoders.weights import check_weights, load_weights, read_weights
+from kit.arguments import checked
+from kit.checks import check_whole
 from kit.files import Json, as_path, atomic, file_hash, locked, read_json, write_json
 from kit.training import Epoch, Method, Progress, Record, device_of
-
-Built = TypeVar("Built", bound=Any)  # has a `method`
 
 # Configurations whose runs `load` uses again, and the module whose `restore` does it.
 RESTORED_BY = {
@@ -56,9 +54,10 @@ def dotted_name(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
+@checked
 def seed_everything(seed: int) -> None:
-    """Seed python, numpy and torch (every device)."""
-    seed = as_whole("seed_everything", at_least=0, below=2**64, seed=seed)
+    """Seed python, numpy and torch (every device), from 0 to 2**64 - 1."""
+    check_whole("seed_everything", at_least=0, at_most=2**64 - 1, seed=seed)
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
@@ -228,7 +227,6 @@ def open_run(folder: Path | str, settings: Mapping[str, Json]) -> Iterator[Run]:
             version.
 
     Raises:
-        TypeError: no path.
         ValueError: the folder holds another run (the differing facts are named), a finished one
             with damaged files, or something else; there cannot be a folder.
         RuntimeError: another process is writing there.
@@ -288,69 +286,6 @@ def load(folder: Path | str) -> Any:
     return importlib.import_module(RESTORED_BY[method]).restore(folder, config_type)
 
 
-def restored(
-    folder: Path | str,
-    config_type: type,
-    networks: str,
-    prepare: Callable[[Path, Json], Callable[[], Built]],
-) -> Built:
-    """A run's networks, built again from its folder and filled: what a room's `restore` is made of.
-
-    The folder may come from anyone. Its files must be those that the run wrote, and the sizes that
-    it asks for those of the tensors in it, before anything of that size is built.
-
-    Args:
-        folder: of a run.
-        config_type: the class of the numbers that it was trained with.
-        networks: the file that holds their state.
-        prepare: folder and blueprint to a function that builds what has a method with such
-            networks; it is called twice.
-
-    Returns:
-        what was built, in evaluation mode.
-
-    Raises:
-        TypeError: no path.
-        ValueError: a folder without such a file, a run of another method, damaged or missing files.
-
-    """
-    folder = as_path("restore", folder, "folder").resolve()
-    run_settings("restore", folder)
-    check_run("restore", folder)
-    if not (folder / networks).exists():
-        raise ValueError(f"restore: {folder} holds no trained networks yet")
-    facts, source = read_json(folder / "blueprint.json"), str(folder / networks)
-    method = facts.get("method") if isinstance(facts, dict) else None
-    if method != dotted_name(config_type):
-        raise ValueError(
-            f"restore: {folder} was trained by {method}, not by {dotted_name(config_type)}"
-        )
-    state = read_weights(source)
-    with _understood(folder / "blueprint.json"):
-        build = prepare(folder, facts)
-        with torch.device("meta"):  # has sizes and takes no memory
-            sizes = build().method.networks.state_dict()
-    check_weights(sizes, state, source)
-    built = build()
-    unexpected = load_weights(built.method.networks, state, source=source).unexpected
-    if unexpected:
-        raise ValueError(f"restore: {source}: the networks have no {first_few(unexpected)}")
-    built.method.networks.eval()
-    return built
-
-
-@contextlib.contextmanager
-def _understood(blueprint: Path) -> Iterator[None]:
-    """Name a blueprint that is not one of this version of the kit."""
-    try:
-        yield
-    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as e:
-        raise ValueError(
-            f"restore: {blueprint} describes no networks that this version of the kit can build; "
-            f"train anew ({type(e).__name__}: {e})"
-        ) from e
-
-
 def read_history(folder: Path | str) -> list[dict[str, Json]]:
     """The epochs of a run: epoch, means of terms and meters, scores, alarms.
 
@@ -376,7 +311,6 @@ def read_map_frames(folder: Path | str) -> tuple[list[int], dict[str, Tensor]]:
         the epochs' numbers, and each tensor by its name, (epochs, ...) stacked.
 
     Raises:
-        TypeError: no path.
         ValueError: a folder whose first epoch is not done, a frame that is damaged or missing.
 
     """
@@ -433,10 +367,12 @@ def check_run(function: str, folder: Path, start: str = "") -> None:
     if (folder / "done").exists():
         mark, hashes = "done", _sealed(function, folder, "done", "files", mark="done")
     elif (folder / "checkpoint.pt").exists():
-        written = _read_checkpoint(function, folder, whole=False)["written"]
+        written = _read_checkpoint(function, folder, whole=not start)["written"]
         if "history.jsonl".startswith(start):
             _check_history(function, folder, written["history"])
         mark, hashes = "checkpoint.pt", written["files"]
+    elif (folder / "best.safetensors").exists():  # comes after a checkpoint
+        raise _damaged(function, folder / "checkpoint.pt", folder)
     else:
         return
     _check_files(function, folder, mark, {n: h for n, h in hashes.items() if n.startswith(start)})

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from kit.checks import (
     check_choice,
+    check_fields,
     check_labels,
     check_matrices,
     check_number,
@@ -137,3 +141,61 @@ def test_autocast_does_not_reach_inside() -> None:
 
 def test_the_function_keeps_its_name() -> None:
     assert (product.__name__, product.__doc__) == ("product", "A product.")
+
+
+# ---- numbers of configurations and arguments of runs
+
+
+@dataclass(frozen=True)
+class Numbers:
+    epochs: int = 3
+    rate: float = 0.5
+    name: str = "sgd"
+    frozen: bool = False
+    at: tuple[int, ...] = (1, 2)
+    path: str | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+@pytest.mark.parametrize(
+    ("field", "given", "plain"),
+    [
+        ("epochs", np.int64(4), 4),
+        ("epochs", torch.tensor(4), 4),
+        ("epochs", np.array(4, np.uint8), 4),
+        ("rate", np.float32(0.25), 0.25),
+        ("rate", torch.tensor(0.25), 0.25),
+        ("rate", np.float16(0.25), 0.25),
+        ("rate", 2, 2),
+        ("path", None, None),
+        ("path", "a", "a"),
+        ("frozen", np.bool_(True), True),
+        ("at", [3, np.int32(4)], (3, 4)),
+        ("at", np.array([3, 4]), (3, 4)),
+        ("at", torch.tensor([3, 4]), (3, 4)),
+        ("at", (), ()),
+    ],
+)
+def test_numbers_of_any_library_become_plain(field: str, given: Any, plain: Any) -> None:
+    value = getattr(Numbers(**{field: given}), field)
+    assert value == plain
+    assert type(value) is type(plain)
+    assert json.loads(json.dumps(value)) == (list(plain) if field == "at" else plain)
+
+
+@pytest.mark.parametrize(
+    ("field", "given"),
+    [
+        *(("epochs", wrong) for wrong in ("3", None, [3], 3j, torch.tensor([3]), np.ones(2))),
+        *(("rate", wrong) for wrong in ("0.5", None, True, np.bool_(True), 1j, (0.5,))),
+        *(("name", wrong) for wrong in (1, None, b"sgd", ["sgd"])),
+        *(("frozen", wrong) for wrong in (1, "no", None)),
+        *(("path", wrong) for wrong in (5, b"a", ["a"])),
+        *(("at", wrong) for wrong in (3, "12", None, ["1"], [[1]], {1: 2})),
+    ],
+)
+def test_fields_of_another_type_are_refused_by_name(field: str, given: Any) -> None:
+    with pytest.raises(ValueError, match=rf"^Numbers: {field} must be .*, got "):
+        Numbers(**{field: given})

@@ -18,9 +18,9 @@ from kit.distillation.config import TrainingConfig
 from kit.distillation.inputs import ClipInput, ClipKind, crops
 from kit.distillation.networks import Encoders, Models, clip_encoders
 from kit.distillation.single import TeacherAlone
+from kit.experiment import restored
 from kit.metrics.classification import evaluate_classification
 from kit.metrics.neighbours import same_class_cosine
-from kit.runs import restored
 from kit.training import device_of, evaluating
 
 
@@ -200,7 +200,6 @@ def restore(folder: Path | str, config_type: type[TrainingConfig]) -> Classifier
         config_type: the class of the numbers that it was trained with.
 
     Raises:
-        TypeError: no path.
         ValueError: a run that is not finished, or of another method; damaged or missing files.
 
     """

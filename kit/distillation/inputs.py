@@ -88,11 +88,11 @@ class ClipInput:
     shift: int = 0
 
     def __post_init__(self) -> None:
+        if isinstance(self.crop, Mapping):  # from a file
+            object.__setattr__(self, "crop", VideoCrop(**self.crop))
         check_fields(self)
         check_choice("ClipInput", among=tuple(CLIP_ENCODERS), encoder=self.encoder)
         check_choice("ClipInput", among=get_args(Scaling), scaling=self.scaling)
-        if isinstance(self.crop, Mapping):  # from a file
-            object.__setattr__(self, "crop", VideoCrop(**self.crop))
         recipe = CLIP_ENCODERS[self.encoder]
         if self.encoder == "identity" and self.weights is not None:
             raise ValueError(f"ClipInput: an identity has no weights, got {self.weights!r}")

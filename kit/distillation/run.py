@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from kit.checks import check_kind
+from kit.arguments import checked
 from kit.code_version import code_version
 from kit.data.clip_batches import TrainingClips, VideoCrop
 from kit.data.clips import ClipCorpus, Clips
@@ -45,6 +45,7 @@ MAP_CLIPS = 200  # clips of the test split whose features are kept of each epoch
 Inputs = Mapping[str, ClipInput]
 
 
+@checked
 def train(
     corpus: ClipCorpus,
     config: TrainingConfig,
@@ -54,7 +55,7 @@ def train(
     auxiliary: Inputs,
     teacher_run: Path | str | None = None,
     seed: int = 0,
-    device: str = "cpu",
+    device: str | torch.device = "cpu",
     precision: str = "float32",
     workers: int | None = None,
 ) -> Iterator[Record]:
@@ -80,27 +81,19 @@ def train(
         The records of `kit.training.fit`.
 
     Raises:
-        TypeError: an argument of another type, by its name.
-        ValueError: modalities that the models asked for do not need or lack; two that are cropped;
-            a teacher run of another corpus or with another crop; `out` holds another run (the
-            difference is named); and whatever the encoders refuse.
+        ValueError: an argument of another kind, by its name; modalities that the models asked for
+            do not need or lack; two that are cropped; a teacher run of another corpus or with
+            another crop; `out` holds another run (the difference is named); and whatever the
+            encoders refuse.
         FloatingPointError: a term that is not finite.
 
     """
     setting = check_setting(out, seed, device, precision, workers)
-    check_kind("train", ClipCorpus, corpus=corpus)
-    check_kind("train", TrainingConfig, config=config)
-    for role, inputs in (("target", target), ("auxiliary", auxiliary)):
-        check_kind("train", Mapping, **{role: inputs})
-        for name, one in inputs.items():
-            check_kind("train", ClipInput, **{f"{role} {name!r}": one})
     # Their order is that of a network's inputs: one order, whoever asks.
     target, auxiliary = dict(sorted(target.items())), dict(sorted(auxiliary.items()))
     _check_modalities(config, target, auxiliary, teacher_run)
     fingerprint = corpus.fingerprint()
-    teacher, teacher_hash = None, None
-    if teacher_run is not None:
-        teacher, teacher_hash = _finished_teacher(teacher_run, fingerprint)
+    teacher, teacher_hash = _finished_teacher(teacher_run, fingerprint)
     settings = {
         "method": dotted_name(type(config)),
         "config": asdict(config),
@@ -117,18 +110,16 @@ def train(
     cut = _cut_alike(blueprint)
     inputs, moved = blueprint.inputs, shifts(blueprint.inputs)
     batches = TrainingClips(corpus.train, list(inputs), cut, moved, seed=setting.seed)
-    workers = setting.workers
-    if workers is None:
-        workers = spare_cores() if cut else 0
-    pin = torch.device(device).type == "cuda"
-    loader = TrainingLoader(batches, config.batch_size, workers=workers, pin=pin)
+    pin, size, spare = "cuda" in setting.device, config.batch_size, spare_cores() if cut else 0
+    workers = spare if setting.workers is None else setting.workers
+    loader = TrainingLoader(batches, size, workers=workers, pin=pin)
     seed_everything(setting.seed)
     method = blueprint.build(config, teacher.method.networks if teacher else None)
     for encoder in _encoders(method).values():
         encoder.load()
 
     def build(folder: Path) -> Experiment:
-        method.networks.to(device)
+        method.networks.to(setting.device)
         for name, encoder in _encoders(method).items():
             encoder.learn_scaling(corpus.train.modality(name))
             encoder.remember(corpus.train, name)
@@ -210,9 +201,15 @@ def read_test(folder: Path | str) -> Tested:
 
 
 def _check_modalities(
-    config: TrainingConfig, target: Inputs, auxiliary: Inputs, teacher_run: Path | str | None
+    config: TrainingConfig,
+    target: dict[str, ClipInput],
+    auxiliary: dict[str, ClipInput],
+    teacher_run: Path | str | None,
 ) -> None:
     """Refuse what the method does not read, and miss nothing that it does."""
+    for name, one in (target | auxiliary).items():
+        if not isinstance(one, ClipInput):
+            raise ValueError(f"train: modality {name!r} must be a ClipInput, got {one!r:.99}")
     roles = {"target": target, "auxiliary": auxiliary, "frozen_teacher": teacher_run}
     given = [role for role, value in roles.items() if value]
     if set(given) != set(config.reads):
@@ -256,8 +253,12 @@ def _cut_alike(blueprint: ClassifierBlueprint) -> dict[str, VideoCrop]:
     return cut
 
 
-def _finished_teacher(teacher_run: Path | str, corpus_hash: str) -> tuple[Classifier, str]:
-    """A teacher alone whose run is finished, and that learnt from the same clips, and its hash."""
+def _finished_teacher(
+    teacher_run: Path | str | None, corpus_hash: str
+) -> tuple[Classifier | None, str | None]:
+    """A teacher alone whose run is finished, that learnt from the same clips, and its hash."""
+    if teacher_run is None:
+        return None, None
     folder = as_path("train", teacher_run, "teacher_run")
     if not (folder / "done").exists():
         raise ValueError(f"train: teacher_run {folder} holds no finished run")

@@ -39,7 +39,6 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     dict may lie under the key ``state_dict`` or ``model``.
 
     Raises:
-        TypeError: no path.
         ValueError: no such file, or a file that holds no state dict of plain tensors.
 
     """

@@ -8,7 +8,6 @@ draws one.
 from __future__ import annotations
 
 import hashlib
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, replace
@@ -25,7 +24,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from kit.checks import check_choice, check_fields, check_list, check_unique, first_few
+from kit.checks import check_choice, check_fields, check_unique, first_few
 from kit.data.epochs import EpochLoader, blocks
 from kit.data.images import TransformedImages, open_picture
 from kit.data.pairs import CaptionedImages, Corpus
@@ -48,9 +47,8 @@ class ImageInput:
         cache: folder for the features of a frozen backbone; inside the run folder if not given.
 
     Raises:
-        TypeError: a field of another type.
-        ValueError: an unknown backbone; a frozen one from scratch, or weights beside features: one
-            would be ignored.
+        ValueError: a field of another kind; an unknown backbone; a frozen one from scratch, or
+            weights beside features: one would be ignored.
 
     """
 
@@ -247,7 +245,6 @@ class FeatureFile:
         row: the row of each image name.
 
     Raises:
-        TypeError: no path.
         ValueError: no such file or no ``.npz``; an array missing or of the wrong shape or type; a
             name twice; values beyond float32.
 
@@ -392,12 +389,12 @@ class ImageSource:
             (up to `PICTURES`, ...) float32 pixels, or features on the CPU.
 
         Raises:
-            TypeError: one path where several are expected, or what is neither path nor picture.
             ValueError: no pictures; a file that is missing or no picture; features came from a
                 file, so that nothing here can see a picture.
 
         """
-        check_list("encode_images", (str, os.PathLike, Image.Image), pictures=pictures)
+        if len(pictures) == 0:
+            raise ValueError("encode_images: expected a list of one picture or more, got none")
         if self.backbone is None:
             raise ValueError(
                 "encode_images: expected a run with a backbone, this one was trained on features "

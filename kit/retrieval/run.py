@@ -17,22 +17,23 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from kit.checks import check_kind, check_list
+from kit.arguments import checked
 from kit.code_version import code_version
 from kit.data import pairs
 from kit.data.epochs import TrainingLoader
-from kit.experiment import Experiment, carry_out, check_setting
+from kit.experiment import Experiment, carry_out, check_setting, restored
 from kit.files import as_path, atomic, read_json, write_json
 from kit.metrics.retrieval import CrossModalScores, evaluate_cross_modal
 from kit.retrieval.images import ImageInput, ImageSource
 from kit.retrieval.towers import SharedFeatures, Towers, TowersConfig
-from kit.runs import dotted_name, read_map_frames, restored
+from kit.runs import dotted_name, read_map_frames
 from kit.training import Epoch, Method, Record, device_of, evaluating
 
 MAP_PAIRS = 40  # Figure 6: pairs of the test split whose features are kept of each epoch
 SELECTION = "R@1 sum"  # validation R@1 of both directions together chooses the epoch
 
 
+@checked
 def train(
     corpus: pairs.Corpus,
     config: TowersConfig,
@@ -40,7 +41,7 @@ def train(
     *,
     images: ImageInput | None = None,
     seed: int = 0,
-    device: str = "cpu",
+    device: str | torch.device = "cpu",
     precision: str = "float32",
     workers: int | None = None,
 ) -> Iterator[Record]:
@@ -63,17 +64,13 @@ def train(
         The records of `kit.training.fit`.
 
     Raises:
-        TypeError: an argument of another type, by its name.
-        ValueError: `out` holds another run (the difference is named), and whatever the readers
-            refuse.
+        ValueError: an argument of another kind, by its name; `out` holds another run (the
+            difference is named), and whatever the readers refuse.
         FloatingPointError: a term that is not finite.
 
     """
     setting = check_setting(out, seed, device, precision, workers)
     images = images or ImageInput()
-    check_kind("train", pairs.Corpus, corpus=corpus)
-    check_kind("train", TowersConfig, config=config)
-    check_kind("train", ImageInput, images=images)
     settings = {
         "method": dotted_name(type(config)),
         "config": asdict(config),
@@ -90,7 +87,7 @@ def train(
         if opening is None:
             opening = pairs.default_workers(corpus.train)
         cache = Path(images.cache) if images.cache else folder / "features"
-        source = ImageSource(images, cache, device=device, workers=opening)
+        source = ImageSource(images, cache, device=setting.device, workers=opening)
         seen = source.pictures(corpus.train)
         training = pairs.TrainingPairs(corpus.train, seen, vocabulary, seed=setting.seed)
         blueprint = RetrieverBlueprint(
@@ -132,6 +129,7 @@ class Retriever:
     vocabulary: pairs.Vocabulary
     source: ImageSource
 
+    @checked
     def encode_images(self, pictures: Sequence[Path | str | Image.Image]) -> Tensor:
         """Encode pictures, given as paths or opened.
 
@@ -139,23 +137,21 @@ class Retriever:
             (pictures, dim) float32, of any norm.
 
         Raises:
-            TypeError: one path for a list of them, or what is neither path nor picture.
-            ValueError: no picture, or one that cannot be opened; the run was trained on features
-                from a file, so that none can be encoded.
+            ValueError: no picture, or one that cannot be opened; one path for a list of them; the
+                run was trained on features from a file, so that none can be encoded.
 
         """
         parts = [self.encode_features(part) for part in self.source.of_pictures(pictures)]
         return torch.cat(parts)
 
+    @checked
     def encode_features(self, features: Tensor) -> Tensor:
         """Encode what the trained networks take: pixels, or a frozen backbone's features.
 
         Raises:
-            TypeError: no tensor.
-            ValueError: another shape than the networks take, or no rows.
+            ValueError: no tensor, another shape than the networks take, or no rows.
 
         """
-        check_kind("encode_features", Tensor, features=features)
         networks = self.method.networks
         given = isinstance(self.source.trained, nn.Identity)
         expected = (self.source.feature_dim,) if given else (3, "height", "width")
@@ -170,15 +166,14 @@ class Retriever:
             parts = [self.towers.encode_images(part.to(device)) for part in features.split(256)]
         return torch.cat(parts).float()
 
+    @checked
     def encode_texts(self, sentences: Sequence[str]) -> Tensor:
         """Encode sentences: (sentences, dim) float32, of any norm.
 
         Raises:
-            TypeError: one sentence for a list of them, or what is no text.
-            ValueError: no sentence.
+            ValueError: one sentence for a list of them, or what is no text.
 
         """
-        check_list("encode_texts", (str,), sentences=sentences)
         tokens = self.vocabulary.tokens(sentences)
         order = torch.from_numpy(np.argsort(tokens.lengths, kind="stable"))
         networks = self.method.networks
@@ -192,9 +187,9 @@ class Retriever:
                 features[rows.to(device)] = encoded.float()
         return features
 
+    @checked
     def encode_split(self, split: pairs.CaptionedImages) -> tuple[Tensor, Tensor]:
         """Each image of a split once, each caption once: (images, dim) and (captions, dim)."""
-        check_kind("encode_split", pairs.CaptionedImages, split=split)
         parts = [self.encode_features(batch) for batch in self.source.batches(split)]
         return torch.cat(parts), self.encode_texts(split.captions)
 
@@ -250,7 +245,6 @@ def restore(folder: Path | str, config_type: type[TowersConfig]) -> Retriever:
         config_type: the class of the numbers that it was trained with.
 
     Raises:
-        TypeError: no path.
         ValueError: a folder whose first epoch is not done, or of another method; damaged or missing
             files.
 

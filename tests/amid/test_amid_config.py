@@ -108,7 +108,7 @@ def test_small_changes_size_and_schedule_and_no_number_of_the_objective() -> Non
         ({"momentum": -0.1}, r"momentum must lie in \[0, 1\), got -0\.1$"),
         ({"decay_at": (150, 300)}, r"decay_at must lie below 300, got \(150, 300\)$"),
         ({"decay_at": (0,)}, r"each of decay_at must be a whole number of at least 1, got 0$"),
-        ({"decay_at": (1.5,)}, r"each of decay_at must be a whole number of at least 1, got 1\.5$"),
+        ({"decay_at": (1.5,)}, r"decay_at must be a list of whole numbers, got "),
         ({"epochs": 200}, r"decay_at must lie below 200, got \(150, 225\)$"),
         (
             {"epochs": 3, "decay_at": (), "warm_up_epochs": 0, "linear_decay_epochs": 4},

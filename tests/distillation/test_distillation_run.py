@@ -26,10 +26,11 @@ from kit.data.clip_batches import VideoCrop
 from kit.data.clips import ClipCorpus, Clips
 from kit.data.ragged import Ragged
 from kit.data.splits import stratified_split
-from kit.distillation.classifier import Classifier, SplitAnswers, scores_of
+from kit.distillation.classifier import Classifier, SplitAnswers, restore, scores_of
 from kit.distillation.inputs import ClipInput
 from kit.distillation.run import read_map, read_test, train
 from kit.distillation.single import AuxiliaryAlone, StudentAlone, TeacherAlone
+from kit.files import file_hash
 from kit.metrics import evaluate_classification, evaluate_knn, same_class_cosine
 from kit.training import Epoch, Step
 
@@ -562,7 +563,7 @@ def test_the_order_in_which_modalities_are_named_changes_nothing(
 
 def test_what_failed_at_once_can_be_asked_rightly(corpus: ClipCorpus, tmp_path: Path) -> None:
     for wrong in ({"precision": "float16"}, {"seed": -1}):
-        with pytest.raises(ValueError, match=r"precision must be|expected non-negative integer"):
+        with pytest.raises(ValueError, match=r"precision must be|seed must be a whole number"):
             next(train(corpus, TINY, tmp_path, **BOTH, **wrong))
     assert (exhausted(corpus, replace(TINY, epochs=2), tmp_path) / "done").exists()
 
@@ -963,3 +964,153 @@ def test_student_and_teacher_recognise_unseen_clips(row: str, tmp_path: Path) ->
     assert scores["teacher top-1"] >= 90
     assert scores["student R@1"] >= 75
     assert scores["same-class cosine"] > 0.5
+
+
+# ---- folders that were damaged, and folders that somebody made up
+
+DAMAGE: dict[str, Callable[[bytes], bytes | None]] = {
+    "flipped": lambda content: (
+        content[: len(content) // 2]
+        + bytes([content[len(content) // 2] ^ 4])
+        + content[len(content) // 2 + 1 :]
+    ),
+    "truncated": lambda content: content[: len(content) // 2],
+    "longer": lambda content: content + b"\0" * 64,
+    "empty": lambda content: b"",
+    "deleted": lambda content: None,
+}
+FILES = """networks.safetensors best.safetensors blueprint.json corpus.json config.json
+    history.jsonl map/epoch_000.safetensors map/clips.json result.json test.safetensors
+    extractors/told.safetensors done""".split()  # noqa: SIM905
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_file_is_named_by_whoever_reads_it(
+    damage: str, name: str, folder: Path, corpus: ClipCorpus, tmp_path: Path
+) -> None:
+    damaged = tmp_path / "run"
+    shutil.copytree(folder, damaged)
+    content = DAMAGE[damage]((damaged / name).read_bytes())
+    (damaged / name).unlink()
+    if content is not None:
+        (damaged / name).write_bytes(content)
+    if (name, damage) == ("done", "deleted"):  # goes on from its checkpoint, and is tested again
+        assert exhausted(corpus, TINY, damaged) == damaged
+        kit.runs.load(damaged)
+        return
+    readers: list[Callable[[], object]] = [
+        lambda: kit.runs.load(damaged),
+        lambda: restore(damaged, AMIDConfig),
+        lambda: exhausted(corpus, TINY, damaged),
+    ]
+    readers += [lambda: read_map(damaged)] * name.startswith("map/")
+    readers += [lambda: read_test(damaged)] * name.startswith("test")
+    readers += [lambda: kit.runs.read_history(damaged)] * name.startswith("history")
+    for read_again in readers:
+        with pytest.raises(ValueError, match=rf"{name} is (damaged|missing)|{name}:|no {name}"):
+            read_again()
+
+
+@pytest.mark.parametrize("name", ["networks.safetensors", "blueprint.json", "config.json"])
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_nobody_learns_from_a_damaged_teacher(
+    damage: str, name: str, teacher: Path, corpus: ClipCorpus, tmp_path: Path
+) -> None:
+    damaged = tmp_path / "teacher"
+    shutil.copytree(teacher, damaged)
+    content = DAMAGE[damage]((damaged / name).read_bytes())
+    (damaged / name).unlink()
+    if content is not None:
+        (damaged / name).write_bytes(content)
+    config = replace(TINY, teacher="frozen", auxiliary_information_weight=0.0)
+    how: dict[str, Any] = {"auxiliary": {}, "teacher_run": damaged}
+    with pytest.raises(ValueError, match=rf"{name} is (damaged|missing)|{name}:|no {name}"):
+        exhausted(corpus, config, tmp_path / "run", **how)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"config": {"dim": 10**7}},
+        {"config": {"dim": 10**30}},
+        {"config": {"dim": None}},
+        {"config": {"depth": 3}},
+        {"kinds": {"seen": [[10**9], False, False]}},
+        {"kinds": {"told": [[10**9], True, False]}},
+        {"kinds": {}},
+        {"kinds": 5},
+        {"class_counts": [1] * 10**6},
+        {"target": {"seen": {"encoder": "vgg"}}},
+        {"target": None},
+        {"teacher": {"method": 1}},
+    ],
+    ids=lambda changes: str(changes)[:60],
+)
+def test_a_foreign_blueprint_builds_nothing_that_its_tensors_do_not_have(
+    changes: dict[str, Any], folder: Path, tmp_path: Path
+) -> None:
+    forged = tmp_path / "run"
+    shutil.copytree(folder, forged)
+    blueprint = read(forged / "blueprint.json")
+    for key, value in changes.items():
+        merged = isinstance(value, dict) and value and isinstance(blueprint[key], dict)
+        blueprint[key] = blueprint[key] | value if merged else value
+    (forged / "blueprint.json").write_text(json.dumps(blueprint))
+    files = read(forged / "done")["files"]
+    files["blueprint.json"] = file_hash("forge", forged / "blueprint.json")
+    facts = {"hash": kit.runs.settings_hash(files), "files": files}
+    (forged / "done").write_text(json.dumps(facts))
+    with pytest.raises(ValueError, match=r"^(restore|load_weights): .*run/(blueprint|networks)\."):
+        kit.runs.load(forged)
+
+
+# ---- arguments
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"corpus": None}, "corpus must be a ClipCorpus, got None"),
+        ({"config": {"dim": 8}}, "config must be a TrainingConfig, got a dict"),
+        ({"out": None}, "out must be a Path or a string"),
+        ({"target": None}, "target must be a mapping"),
+        ({"target": ["seen"]}, "target must be a mapping"),
+        ({"auxiliary": {"heard": "identity"}}, "modality 'heard' must be a ClipInput"),
+        *(({"seed": wrong}, "seed must be a whole number") for wrong in (1.0, "1", True, -1)),
+        *(({"workers": wrong}, "workers must be a whole number") for wrong in ("2", -1)),
+        *(({"device": wrong}, "device must be ") for wrong in (None, "gpu", "meta")),
+    ],
+)
+def test_arguments_of_another_type_are_named_before_there_is_a_folder(
+    changes: dict[str, Any], message: str, corpus: ClipCorpus, tmp_path: Path
+) -> None:
+    given = {"corpus": corpus, "config": TINY, "out": tmp_path / "run", **BOTH} | changes
+    with pytest.raises(ValueError, match=rf"^train: {message}"):
+        next(train(**given))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("wrong", [5, b"teacher"])
+def test_a_teachers_folder_is_a_path(wrong: Any, corpus: ClipCorpus, tmp_path: Path) -> None:
+    config = replace(TINY, teacher="frozen", auxiliary_information_weight=0.0)
+    with pytest.raises(ValueError, match=r"^train: teacher_run must be a Path or a string"):
+        exhausted(corpus, config, tmp_path / "run", auxiliary={}, teacher_run=wrong)
+
+
+def test_numbers_of_numpy_are_the_run_of_plain_ones(folder: Path, corpus: ClipCorpus) -> None:
+    same = replace(TINY, dim=np.int64(8), learning_rate=np.float64(1e-2), epochs=torch.tensor(3))
+    assert list(train(corpus, same, folder, seed=np.int64(0), **BOTH)) == []
+
+
+@pytest.mark.parametrize("kept", [1, 2])
+def test_few_clips_without_every_class_are_tested(
+    kept: int, corpus: ClipCorpus, tmp_path: Path
+) -> None:
+    test, validation = (part.take(range(kept)) for part in (corpus.test, corpus.validation))
+    few = replace(corpus, test=test, validation=validation)
+    folder = exhausted(few, replace(TINY, epochs=2), tmp_path / "run")
+    assert 0 <= read(folder / "result.json")["test"]["student top-1"] <= 100
+    assert read_map(folder).student.shape == (2, kept, 8)
+    assert read_test(folder).labels.tolist() == list(test.labels)

@@ -135,6 +135,35 @@ def test_training_notebook_takes_other_data(write: Any, tmp_path: Path) -> None:
     assert counts["counts"]["test"]["images"] == 12
 
 
+@pytest.mark.parametrize("pictures", [12, 40])
+def test_training_notebook_ends_with_few_test_pictures(pictures: int, tmp_path: Path) -> None:
+    given = as_parquet(scenes(images=pictures), tmp_path) | {"epochs": 1, "min_word_count": 1}
+    given["shares"] = [0.8, 0.1, 0.1]
+    plan = plan_report([TRAIN], tmp_path / "report", scale="smoke", given=given)
+    (outcome,) = make_report(plan)["notebooks"].values()
+    assert outcome["error"] is None
+    corpus = json.loads((tmp_path / "report/runs/itmeetsal_05_train/run/corpus.json").read_text())
+    assert corpus["counts"]["test"]["images"] == pictures // 10
+
+
+@pytest.mark.parametrize("tested", [1, 2])
+def test_distillation_notebook_ends_with_few_test_clips_of_one_class(
+    tested: int, tmp_path: Path
+) -> None:
+    draw, split = np.random.default_rng(0), ["train"] * 12 + ["validation"] * 2 + ["test"] * tested
+    count = len(split)
+    np.save(tmp_path / "video.npy", draw.integers(0, 256, (count, 8, 16, 16, 3), dtype=np.uint8))
+    np.save(tmp_path / "log_mel.npy", draw.normal(size=(count, 16, 16)).astype(np.float32))
+    labels = ["a", "b", "c"] * 4 + ["a"] * (count - 12)
+    rows = [f"clip{n},{labels[n]},{name}" for n, name in enumerate(split)]
+    (tmp_path / "items.csv").write_text("\n".join(["id,label,split", *rows]) + "\n")
+    given = {"folder": str(tmp_path), "shares": [], "batch_size": 4}
+    notebook = next(path for path in find_notebooks() if path.name == "04_train.ipynb")
+    plan = plan_report([notebook], tmp_path / "report", scale="smoke", given=given)
+    (outcome,) = make_report(plan)["notebooks"].values()
+    assert outcome["error"] is None
+
+
 def test_ablation_takes_flickr8k_with_features(tmp_path: Path) -> None:
     corpus = scenes(images=60, held_out=0.2)
     (tmp_path / "data").mkdir()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from kit.data.pairs import CaptionedImages
@@ -330,3 +332,99 @@ def test_a_single_array_and_a_missing_file_are_named(tmp_path: Path) -> None:
             ValueError, match=rf"^FeatureFile: .*{name}: expected an \.npz file .* got .*{reason}"
         ):
             FeatureFile(tmp_path / name).of(["a"])
+
+
+def npy(header: str, content: bytes = b"") -> bytes:
+    """An array's file with a header of one's own."""
+    text = header.encode() + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + content
+
+
+def archive(path: Path, **members: bytes) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as inside:
+        for name, content in members.items():
+            inside.writestr(f"{name}.npy", content)
+    return path
+
+
+HUGE = "{'descr': '<f4', 'fortran_order': False, 'shape': (10000000000000, 100)}"
+WIDE = "{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296)}"
+FILES_HEADER = "{'descr': '|S2', 'fortran_order': False, 'shape': (1,)}"
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"files": npy(FILES_HEADER, b"a1"), "feat": npy(HUGE)},
+        {"files": npy(FILES_HEADER, b"a1"), "feat": npy(WIDE)},
+        {"files": npy(FILES_HEADER, b"\xc3\xa4"), "feat": npy(HUGE.replace("10000000000000", "0"))},
+        {"files": npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,)}", b"cos\nsystem\n")},
+        {"files": npy("__import__('os')"), "feat": b""},
+        {"files": npy("{" * 5000), "feat": b""},
+        {"files": b"<html>", "feat": b"<html>"},
+    ],
+    ids=["memory", "overflow", "letters", "pickle", "code", "nested", "page"],
+)
+def test_an_archive_of_wrong_arrays_is_named(tmp_path: Path, members: dict[str, bytes]) -> None:
+    path = archive(tmp_path / "features.npz", **members)
+    with pytest.raises(ValueError, match=r"^FeatureFile: .*features\.npz: expected an \.npz file"):
+        FeatureFile(path)
+
+
+def test_any_damaged_byte_of_an_archive_is_named_or_harmless(tmp_path: Path) -> None:
+    path = tmp_path / "features.npz"
+    feat = np.random.default_rng(0).normal(size=(9, 5))
+    np.savez_compressed(path, files=np.array(list("abcdefghi")), feat=feat)
+    whole = path.read_bytes()
+    for at in range(0, len(whole), 7):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 16]) + whole[at + 1 :])
+        message = ""
+        try:
+            assert torch.equal(FeatureFile(path).features, torch.from_numpy(feat).float())
+        except ValueError as error:
+            message = str(error)
+        assert not message or message.startswith(f"FeatureFile: {path}: expected an .npz file"), at
+    for length in range(0, len(whole), 31):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match=r"^FeatureFile: .*features\.npz: expected"):
+            FeatureFile(path)
+
+
+def test_values_beyond_float32_are_named_for_what_they_are(tmp_path: Path) -> None:
+    path = saved(tmp_path, files=np.array(["a"]), feat=np.array([[1e300, 1.0]]))
+    with pytest.raises(ValueError, match=r"features\.npz: feat has values beyond the range of fl"):
+        FeatureFile(path)
+
+
+@pytest.mark.parametrize("wrong", [None, 5, b"a.npz", ["a.npz"]])
+def test_a_features_file_is_a_path(wrong: object) -> None:
+    with pytest.raises(ValueError, match=r"^FeatureFile: path must be a path, got "):
+        FeatureFile(wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("damage", ["flipped", "swapped", "without hash", "truncated"])
+def test_a_cache_with_other_values_is_named(tmp_path: Path, damage: str) -> None:
+    computed(tmp_path)
+    (file,) = tmp_path.iterdir()
+    content = bytearray(file.read_bytes())
+    content[-3] ^= 1
+    views = load_file(file)["views"]
+    other = {"flipped": bytes(content), "truncated": bytes(content[:-8])}.get(damage)
+    if other is not None:
+        file.write_bytes(other)
+    else:
+        save_file({"views": views.flip(1).contiguous() if damage == "swapped" else views}, file)
+    with pytest.raises(
+        ValueError, match=rf"^compute_features: .*{file.name} is damaged, delete it"
+    ):
+        computed(tmp_path)
+
+
+def test_a_cache_that_is_only_read_is_never_written_to(tmp_path: Path) -> None:
+    first = computed(tmp_path, read_only=True)
+    assert list(tmp_path.iterdir()) == []
+    computed(tmp_path)
+    (file,) = tmp_path.iterdir()
+    before = file.stat()
+    assert torch.equal(computed(tmp_path, read_only=True).views, first.views)
+    assert file.stat() == before

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import math
 import multiprocessing
+import os
+import shutil
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,10 +25,11 @@ from kit.data.epochs import TrainingLoader
 from kit.data.images import FolderImages
 from kit.data.pairs import CaptionedImages, Corpus, TrainingPairs, words
 from kit.encoders.image import image_backbone
+from kit.files import file_hash
 from kit.itmeetsal.method import ITMeetsAL, ITMeetsALConfig
 from kit.metrics.retrieval import evaluate_cross_modal
 from kit.retrieval.images import ImageInput
-from kit.retrieval.run import SELECTION, read_map, scores_by_name, train
+from kit.retrieval.run import SELECTION, read_map, restore, scores_by_name, train
 from kit.training import Epoch, Step
 from kit.worlds.scenes import scenes
 
@@ -453,9 +457,7 @@ def test_grey_pictures_are_encoded_too(folder: Path) -> None:
     retriever = kit.runs.load(folder)
     assert retriever.encode_images([Image.new("L", (50, 30), 90)]).shape == (1, 16)
     assert retriever.encode_texts([]).shape == (0, 16)
-    with pytest.raises(
-        ValueError, match=r"encode_images: expected a list of one picture or more, got \[\]"
-    ):
+    with pytest.raises(ValueError, match="encode_images: expected a list of one picture or more"):
         retriever.encode_images([])
 
 
@@ -467,3 +469,360 @@ def test_a_folder_without_an_epoch_is_refused(tmp_path: Path, corpus: Corpus) ->
         kit.runs.load(tmp_path / "run")
     with pytest.raises(ValueError, match=r"read_map_frames: .* holds no features of an epoch"):
         read_map(tmp_path / "run")
+
+
+# ---- folders that were damaged, and folders that somebody made up
+
+
+def killed(out: Path, corpus: Corpus, **how: Any) -> Path:
+    """A run that was stopped after its first epoch."""
+    records = train(corpus, TINY, out, **how)
+    while not isinstance(next(records), Epoch):
+        pass
+    records.close()
+    return out
+
+
+@pytest.fixture(scope="module")
+def frozen(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A finished and a stopped run of a frozen backbone: all kinds of files there are."""
+    place = tmp_path_factory.mktemp("frozen")
+    torch.manual_seed(1)
+    state = image_backbone("small_cnn").network.state_dict()
+    save_file({k: v.contiguous() for k, v in state.items()}, place / "cnn.safetensors")
+    images = ImageInput(
+        weights=str(place / "cnn.safetensors"), frozen=True, cache=str(place / "cache")
+    )
+    list(train(corpus, TINY, place / "finished", images=images))
+    killed(place / "stopped", corpus, images=images)
+    return {name: place / name for name in ("finished", "stopped")}
+
+
+DAMAGE: dict[str, Callable[[bytes], bytes | None]] = {
+    "flipped": lambda content: (
+        content[: len(content) // 2]
+        + bytes([content[len(content) // 2] ^ 4])
+        + content[len(content) // 2 + 1 :]
+    ),
+    "truncated": lambda content: content[: len(content) // 2],
+    "longer": lambda content: content + b"\0" * 64,
+    "empty": lambda content: b"",
+    "deleted": lambda content: None,
+}
+FILES = """best.safetensors backbone.safetensors blueprint.json corpus.json weights.json labels.json
+    transform.json config.json history.jsonl map/epoch_000.safetensors map/pairs.json
+    result.json done checkpoint.pt""".split()  # noqa: SIM905
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("state", ["finished", "stopped"])
+def test_a_damaged_file_is_named_by_whoever_reads_it(
+    state: str, damage: str, name: str, frozen: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(frozen[state], folder)
+    path = folder / name
+    goes_unread = {
+        *(("finished", "checkpoint.pt", any_damage) for any_damage in DAMAGE),
+        ("finished", "done", "deleted"),  # its run goes on from the checkpoint
+        ("stopped", "history.jsonl", "longer"),  # what comes after a checkpoint is written again
+    }
+    if not path.exists() or (state, name, damage) in goes_unread:
+        return
+    content = DAMAGE[damage](path.read_bytes())
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    readers: list[Callable[[], object]] = [
+        lambda: kit.runs.load(folder),
+        lambda: restore(folder, ITMeetsALConfig),
+    ]
+    readers += [lambda: read_map(folder)] * name.startswith("map/")
+    readers += [lambda: kit.runs.read_history(folder)] * name.startswith("history")
+    for read_again in readers:
+        with pytest.raises(ValueError, match=rf"{name} is (damaged|missing)|{name}:|no {name}"):
+            read_again()
+
+
+@pytest.mark.parametrize("damage", ["flipped", "truncated", "empty"])
+@pytest.mark.parametrize("name", ["checkpoint.pt", "history.jsonl", "map/epoch_000.safetensors"])
+def test_a_damaged_run_is_not_trained_on(
+    name: str, damage: str, corpus: Corpus, tmp_path: Path
+) -> None:
+    folder = killed(tmp_path / "run", corpus)
+    path = folder / name
+    path.write_bytes(DAMAGE[damage](path.read_bytes()) or b"")
+    with pytest.raises(ValueError, match=rf"^resume: .*{name} is damaged.*put a copy back"):
+        list(train(corpus, TINY, folder))
+
+
+def test_what_a_run_writes_anew_heals_it(corpus: Corpus, folder: Path, tmp_path: Path) -> None:
+    stopped = killed(tmp_path / "run", corpus)
+    for name in ("blueprint.json", "corpus.json", "map/pairs.json", "labels.json"):
+        (stopped / name).write_text("{")
+    assert len(list(train(corpus, TINY, stopped))) == 13
+    assert read(stopped / "result.json")["test"] == read(folder / "result.json")["test"]
+    kit.runs.load(stopped)
+
+
+def forge(folder: Path, **changes: Any) -> Path:
+    """Other facts in a blueprint, with hashes that are right: what a stranger could send."""
+    blueprint = read(folder / "blueprint.json") | changes
+    (folder / "blueprint.json").write_text(json.dumps(blueprint))
+    files = read(folder / "done")["files"]
+    files["blueprint.json"] = file_hash("forge", folder / "blueprint.json")
+    facts = {"hash": kit.runs.settings_hash(files), "files": files}
+    (folder / "done").write_text(json.dumps(facts))
+    return folder
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"config": {"dim": 10**7}},
+        {"config": {"lstm_units": 10**7}},
+        {"config": {"word_dim": 10**8}},
+        {"config": {"dim": 10**30}},
+        {"config": {"dim": "wide"}},
+        {"config": {"depth": 3}},
+        {"classes": 10**9},
+        {"classes": None},
+        {"image_feature_dim": 10**9},
+        {"vocabulary": ["word"] * 10**6},
+        {"vocabulary": 7},
+        {"images": {"backbone": "vgg20"}},
+        {"images": ["small_cnn"]},
+        {"images": None},
+        {"unknown": 1},
+    ],
+    ids=str,
+)
+def test_a_foreign_blueprint_builds_nothing_that_its_tensors_do_not_have(
+    changes: dict[str, Any], folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(folder, tmp_path / "run")
+    if isinstance(changes.get("config"), dict):
+        changes = {"config": read(folder / "blueprint.json")["config"] | changes["config"]}
+    forged = forge(tmp_path / "run", **changes)
+    with pytest.raises(ValueError, match=r"^(restore|load_weights): .*run/(blueprint|best)\."):
+        kit.runs.load(forged)
+
+
+def test_a_foreign_folder_names_no_place_to_read_or_write(
+    frozen: dict[str, Path], corpus: Corpus, tmp_path: Path
+) -> None:
+    shutil.copytree(frozen["finished"], tmp_path / "run")
+    images = read(tmp_path / "run" / "blueprint.json")["images"]
+    places = {"cache": str(tmp_path / "cache"), "weights": str(tmp_path / "nowhere.safetensors")}
+    forged = forge(tmp_path / "run", images=images | places)
+    (forged / "features").symlink_to(tmp_path / "other", target_is_directory=True)
+    (tmp_path / "other").mkdir()
+    images_there, _ = kit.runs.load(forged).encode_split(corpus.test)
+    assert images_there.isfinite().all()
+    assert not (tmp_path / "cache").exists()
+    assert list((tmp_path / "other").iterdir()) == []
+
+
+@pytest.mark.parametrize("wrong", ["nan", "integer", "missing", "more"])
+def test_foreign_networks_are_checked_as_any_weights_are(
+    wrong: str, folder: Path, tmp_path: Path
+) -> None:
+    forged = tmp_path / "run"
+    shutil.copytree(folder, forged)
+    state = weights(folder)
+    key = "text_projection.weight"
+    changed = {
+        "nan": state | {key: torch.full_like(state[key], float("nan"))},
+        "integer": state | {key: state[key].long()},
+        "missing": {name: tensor for name, tensor in state.items() if name != key},
+        "more": state | {"other": torch.zeros(1)},
+    }
+    save_file(changed[wrong], forged / "best.safetensors")
+    files = read(forged / "done")["files"]
+    files["best.safetensors"] = file_hash("forge", forged / "best.safetensors")
+    (forged / "done").write_text(
+        json.dumps({"hash": kit.runs.settings_hash(files), "files": files})
+    )
+    with pytest.raises(ValueError, match=rf"best\.safetensors: .*({key}|other)"):
+        kit.runs.load(forged)
+
+
+# ---- arguments
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"corpus": None}, "corpus must be a Corpus, got None"),
+        ({"corpus": "flickr8k"}, "corpus must be a Corpus, got 'flickr8k'"),
+        ({"config": {"dim": 16}}, "config must be a TowersConfig, got a dict"),
+        ({"config": None}, "config must be a TowersConfig"),
+        ({"images": "small_cnn"}, "images must be an ImageInput"),
+        *(({"out": wrong}, "out must be a Path or a string") for wrong in (None, 5, b"a", ["a"])),
+        *(({"seed": wrong}, "seed must be a whole number") for wrong in (1.0, "1", None, True)),
+        *(({"seed": wrong}, "seed must be a whole number of at") for wrong in (-1, 2**64)),
+        *(({"workers": wrong}, "workers must be a whole number") for wrong in ("2", 1.0, True, -1)),
+        *(({"device": wrong}, "device must be a") for wrong in (None, 0, ["cpu"])),
+        *(({"device": wrong}, "device must be one of") for wrong in ("gpu", "meta", "cuda:99")),
+        *(({"precision": wrong}, "precision must be") for wrong in (None, 32, "float16")),
+    ],
+)
+def test_arguments_of_another_type_are_named_before_there_is_a_folder(
+    changes: dict[str, Any], message: str, corpus: Corpus, tmp_path: Path
+) -> None:
+    given: dict[str, Any] = {"corpus": corpus, "config": TINY, "out": tmp_path / "run"} | changes
+    with pytest.raises(ValueError, match=rf"^train: {message}"):
+        next(train(given.pop("corpus"), given.pop("config"), given.pop("out"), **given))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("place", ["file", "file/run", "/proc/run", "/dev/null"])
+def test_where_there_can_be_no_folder_is_named(place: str, corpus: Corpus, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    out = tmp_path / place
+    with pytest.raises(ValueError, match=rf"^open_run: no folder can be made at {out}: \w"):
+        next(train(corpus, TINY, out))
+
+
+def test_numbers_of_numpy_are_the_run_of_plain_ones(corpus: Corpus, tmp_path: Path) -> None:
+    one = replace(TINY, epochs=1)
+    same = replace(TINY, epochs=np.int64(1), dim=torch.tensor(16), learning_rate=np.float64(1e-3))
+    assert list(train(corpus, one, tmp_path / "run", seed=1))
+    assert list(train(corpus, same, tmp_path / "run", seed=np.int64(1))) == []
+
+
+@pytest.mark.parametrize("wrong", ["a red thing", b"a", None, 5, [None], ["a", 3], {"a": 1}])
+def test_sentences_are_a_list_of_text(wrong: Any, folder: Path) -> None:
+    with pytest.raises(
+        ValueError, match=r"encode_texts: sentences must be a list of strings, got "
+    ):
+        kit.runs.load(folder).encode_texts(wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong", ["a.png", b"a", None, 5, [None], [3], np.zeros((2, 8, 8, 3)), {"a.png": 1}]
+)
+def test_pictures_are_a_list_of_paths_or_pictures(wrong: Any, folder: Path) -> None:
+    with pytest.raises(ValueError, match=r"encode_images: pictures must be a list"):
+        kit.runs.load(folder).encode_images(wrong)
+
+
+def test_features_of_another_shape_are_refused(folder: Path) -> None:
+    retriever = kit.runs.load(folder)
+    for wrong in (torch.zeros(2, 256), torch.zeros(0, 3, 64, 64), torch.zeros(2, 3, 64, 64).long()):
+        with pytest.raises(ValueError, match=r"^encode_features: expected \(rows, 3, height"):
+            retriever.encode_features(wrong)
+    with pytest.raises(ValueError, match=r"encode_features: features must be a tensor"):
+        retriever.encode_features(np.zeros((2, 256)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wrong", [None, 5, b"run"])
+def test_a_folder_is_a_path(wrong: Any) -> None:
+    for function in (kit.runs.load, kit.runs.read_history, read_map):
+        with pytest.raises(ValueError, match=r"^\w+: folder must be a path, got "):
+            function(wrong)
+    with pytest.raises(ValueError, match=r"^restore: folder must be a path"):
+        restore(wrong, ITMeetsALConfig)
+
+
+@pytest.mark.parametrize("images", [1, 2, 4])
+def test_few_pictures_are_trained_tested_and_mapped(images: int, tmp_path: Path) -> None:
+    names = [f"{number}.jpg" for number in range(4 + 2 * images)]
+    splits = (("train", 0, 4), ("validation", 4, 4 + images), ("test", 4 + images, len(names)))
+    draw = np.random.default_rng(0)
+    pictures = [Image.fromarray(draw.integers(0, 256, (8, 8, 3), dtype=np.uint8)) for _ in names]
+    corpus = Corpus(
+        "few",
+        *(
+            CaptionedImages(
+                name,
+                names[a:b],
+                range(a, b),
+                ["a dog"] * (b - a),
+                range(b - a),
+                pictures[a:b].__getitem__,
+            )
+            for name, a, b in splits
+        ),
+    )
+    list(train(corpus, replace(TINY, epochs=1, min_word_count=1), tmp_path / "run"))
+    assert read(tmp_path / "run" / "result.json")["test"]["text_to_image mAP"] > 0
+    assert read_map(tmp_path / "run").images.shape == (1, images, 16)
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of pictures, and the finished run of `of_folder` on them."""
+    place, draw = tmp_path_factory.mktemp("photographs"), np.random.default_rng(0)
+    for number in range(20):
+        pixels = draw.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(place / f"{number:02d}.bmp")
+    list(train(of_folder(place), replace(TINY, epochs=1), place / "run"))
+    return place
+
+
+def of_folder(place: Path, **changes: Any) -> Corpus:
+    """A corpus of the folder's pictures; `changes` are of the facts of all 20."""
+    facts: dict[str, Any] = {
+        "order": list(range(20)),
+        "labels": list(range(20)),
+        "captions": [f"a {('red', 'blue')[n % 2]} thing" for n in range(20)],
+        "ends": (12, 16),
+    } | changes
+    a, b = facts["ends"]
+    splits = []
+    for name, part in (("train", slice(0, a)), ("validation", slice(a, b)), ("test", slice(b, 20))):
+        numbers = facts["order"][part]
+        names = tuple(f"{number:02d}.bmp" for number in numbers)
+        labels = [facts["labels"][number] for number in numbers]
+        captions = [facts["captions"][number] for number in numbers]
+        splits.append(
+            CaptionedImages(
+                name, names, labels, captions, range(len(names)), FolderImages(place, names)
+            )
+        )
+    return Corpus("folder", *splits)
+
+
+def swapped(values: Sequence[Any], one: int, other: int) -> list[Any]:
+    """A list with two of its values exchanged."""
+    changed = list(values)
+    changed[one], changed[other] = changed[other], changed[one]
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("changes", "fact"),
+    [
+        ({"captions": ["a red thing"] * 20}, "corpus.hash"),
+        ({"captions": [f"a {('red', 'blue')[n % 2]} thing" + "." * (n == 19) for n in range(20)]},
+         "corpus.hash"),
+        ({"labels": [0, 0, *range(2, 20)]}, "corpus.hash"),
+        ({"labels": swapped(range(20), 18, 19)}, "corpus.hash"),
+        ({"order": swapped(range(20), 0, 1)}, "corpus.hash"),
+        ({"order": swapped(range(20), 0, 19)}, "corpus.hash"),
+        ({"ends": (12, 15)}, "corpus.counts"),
+    ],
+)  # fmt: skip
+def test_a_finished_run_answers_for_no_other_words_labels_or_splits(
+    changes: dict[str, Any], fact: str, photographs: Path
+) -> None:
+    one = replace(TINY, epochs=1)
+    assert list(train(of_folder(photographs), one, photographs / "run")) == []
+    with pytest.raises(ValueError, match=rf"run holds another run: .*{fact}"):
+        next(train(of_folder(photographs, **changes), one, photographs / "run"))
+
+
+@pytest.mark.parametrize("number", [3, 14, 19])
+def test_a_finished_run_answers_for_no_picture_that_was_changed_in_its_place(
+    number: int, photographs: Path
+) -> None:
+    one, path = replace(TINY, epochs=1), photographs / f"{number:02d}.bmp"
+    content, before = path.read_bytes(), path.stat()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(ValueError, match=r"run holds another run: images\.pixels is "):
+        next(train(of_folder(photographs), one, photographs / "run"))
+    path.write_bytes(content)
+    assert list(train(of_folder(photographs), one, photographs / "run")) == []
