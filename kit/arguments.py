@@ -250,10 +250,12 @@ def _mapping(value: Any, keys: Kind | None, held: Kind | None) -> Any:
 
 
 def _list(value: Any, element: Kind | None) -> Any:
-    """A list whose elements are all of a kind; a vector of numbers is one too."""
+    """A list whose elements are all of a kind; an array is one of numbers, or of arrays."""
     if hasattr(value, "shape"):
-        plain = not isinstance(value, np.ma.MaskedArray) and not getattr(value, "is_meta", False)
-        value = value.tolist() if plain and len(value.shape) == 1 else NOT_SO
+        masked = isinstance(value, np.ma.MaskedArray) or getattr(value, "is_meta", False)
+        if masked or len(value.shape) == 0:
+            return NOT_SO
+        value = value.tolist() if len(value.shape) == 1 else list(value)
     if not _iterable(value) or not isinstance(value, Collection) or isinstance(value, Mapping):
         return NOT_SO
     if element is None:
