@@ -47,7 +47,10 @@ class VideoCrop:
     def __post_init__(self) -> None:
         check_whole("VideoCrop", at_least=1, frames=self.frames, size=self.size)
         for what, most in (("scale", 1.0), ("ratio", float("inf"))):
-            low, high = getattr(self, what)  # lists, when they come from a file
+            pair = np.asarray(getattr(self, what))  # lists, when they come from a file
+            if pair.shape != (2,) or pair.dtype.kind not in "fiu":
+                raise ValueError(f"VideoCrop: expected two numbers of {what}, got {pair}")
+            low, high = pair.tolist()
             if not 0 < low <= high <= most or high == float("inf"):
                 raise ValueError(f"VideoCrop: expected 0 < {what} <= {most}, got {low} to {high}")
             object.__setattr__(self, what, (low, high))
@@ -119,6 +122,7 @@ class TrainingClips:
             ValueError: fewer clips than a batch has.
 
         """
+        check_whole("TrainingClips", at_least=0, epoch=epoch, seed=self.seed)
         count = len(self.clips)
         if not 1 <= batch_size <= count:
             raise ValueError(f"TrainingClips: expected 1..{count} clips a batch, got {batch_size}")

@@ -115,7 +115,7 @@ class FolderImages:
 
     def __call__(self, index: int) -> Image.Image:
         """Open picture `index`."""
-        path = self.folder / self.names[index]
+        path = Path(self.folder) / self.names[index]
         return open_picture(path, where=f"FolderImages: {path}")
 
     def content_hash(self) -> str:
@@ -215,7 +215,7 @@ def _read_known(place: Path) -> dict[str, Known]:
     try:
         kept = json.loads(place.read_bytes())
         return {name: Known(*entry) for name, entry in kept.items()}
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
 
 

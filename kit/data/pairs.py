@@ -72,6 +72,8 @@ class CaptionedImages:
 
     def __post_init__(self) -> None:
         where = f"CaptionedImages: split {self.name!r}"
+        numbers = {"image_labels": self.image_labels, "caption_images": self.caption_images}
+        check_several(where, image_names=self.image_names, captions=self.captions, **numbers)
         images = len(self.image_names)
         if images == 0:
             raise ValueError(f"{where}: expected at least one image, got none")
@@ -79,9 +81,10 @@ class CaptionedImages:
         check_lengths(where, "caption", len(self.captions), caption_images=self.caption_images)
         check_unique_names(where, image_names=self.image_names)
         check_sentences(where, self.captions)
-        kind = np.asarray(self.caption_images).dtype
-        if len(self.captions) and kind.kind not in "iu":
-            raise ValueError(f"{where}: caption_images must be whole numbers, got {kind}")
+        for what, given in numbers.items():
+            kind = np.asarray(given).dtype
+            if len(given) and kind.kind not in "iu":
+                raise ValueError(f"{where}: {what} must be whole numbers, got {kind}")
         described = self.image_of_caption
         outside = described[(described < 0) | (described >= images)]
         if len(outside):
@@ -339,6 +342,7 @@ def batches_by_length(
     [array([1, 3]), array([2, 0])]
     """
     check_whole("batches_by_length", at_least=1, batch_size=batch_size)
+    check_whole("batches_by_length", at_least=0, seed=seed, epoch=epoch)
     draw = np.random.default_rng((seed, epoch))
     shuffled = draw.permutation(len(lengths))
     order = shuffled[np.argsort(np.asarray(lengths)[shuffled], kind="stable")]

@@ -44,6 +44,8 @@ def words(caption: str) -> list[str]:
     >>> words("A dog's t-shirt, red.It is “new”…")
     ['a', 'dogs', 'tshirt', 'red', 'it', 'is', 'new']
     """
+    if not isinstance(caption, str):
+        raise ValueError(f"words: expected a sentence as text, got {caption!r:.80}")
     # Again behind NFKC, which makes marks of others: of full-width ones, of ligatures.
     text = unicodedata.normalize("NFKC", caption.translate(_MARKS)).lower().translate(_MARKS)
     return unicodedata.normalize("NFC", _OUTSIDE.sub(" ", _INSIDE.sub("", text))).split()
@@ -140,13 +142,15 @@ def looks(name: str) -> str:
 
 
 def check_several(function: str, **lists: object) -> None:
-    """Refuse one text in place of a list of them.
+    """Refuse what is no list, such as one text in place of several.
 
     >>> check_several("f", ids="ab")
     Traceback (most recent call last):
     ValueError: f: expected several ids in a list, got one text: 'ab'
     """
     for what, things in lists.items():
-        if isinstance(things, str | bytes):
-            found = f"one text: {things!r:.80}"
+        text = isinstance(things, str | bytes)
+        rows = isinstance(things, Iterable) or hasattr(things, "__getitem__")  # a lazy modality
+        if text or not rows or getattr(things, "shape", None) == ():
+            found = f"{'one text: ' * text}{things!r:.80}"
             raise ValueError(f"{function}: expected several {what} in a list, got {found}")

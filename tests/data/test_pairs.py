@@ -99,6 +99,13 @@ def sentences(count: int) -> list[str]:
             r"image_names: expected a name for each, 1 of 3 have no",
         ),
         ({"image_names": "abc"}, r"expected several image_names in a list, got one text: 'abc'$"),
+        ({"image_names": None}, r"expected several image_names in a list, got None$"),
+        ({"image_labels": 3}, r"expected several image_labels in a list, got 3$"),
+        ({"image_labels": [0, None, 1]}, r"image_labels must be whole numbers, got object$"),
+        (
+            {"image_labels": [0, float("nan"), 1]},
+            r"image_labels must be whole numbers, got float64$",
+        ),
         ({"captions": "abcd"}, r"expected several captions in a list, got one text: 'abcd'$"),
         (
             {"captions": ["one", "两个孩子在海边。", "a", "b"]},

@@ -151,6 +151,19 @@ def test_one_text_is_no_list(names: Any) -> None:
         check_several("f", ids=names)
 
 
+@pytest.mark.parametrize("names", [None, 3, np.float64(2), np.array("ab"), object()])
+def test_what_is_no_list_is_refused(names: Any) -> None:
+    for check in (check_sentences, lambda f, ids: check_names(f, ids=ids)):
+        with pytest.raises(ValueError, match=r"^f: expected several .* in a list, got "):
+            check("f", names)
+
+
+@pytest.mark.parametrize("caption", [None, 3, ["a dog"], b"a dog"])
+def test_words_are_of_text(caption: Any) -> None:
+    with pytest.raises(ValueError, match=r"^words: expected a sentence as text, got "):
+        words(caption)
+
+
 @pytest.mark.parametrize(
     "twins",
     [
