@@ -144,7 +144,10 @@ def from_dataset(
     if shares is not None:
         rows = _drawn(instances, shares, seed)
     rows = {split: [row for row in part if row not in bad] for split, part in rows.items()}
-    equal_within("equal pictures", rows, content)
+    for twins in equal_within("equal pictures", rows, content):
+        if len({instances[row] for row in twins}) > 1:
+            named = first_few([instances[row] for row in twins])
+            notes.append(f"one picture has several values of column {identity!r}: {named}")
     if identity is not None:
         equal_within(f"values of column {identity!r}", rows, instances)
     splits = []

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from kit.data.text import check_several
 from kit.encoders.image import ImageTransform
 from kit.files import atomic, file_hash
 
@@ -105,13 +106,17 @@ class FolderImages:
     """The pictures of a folder by index, as RGB: what `CaptionedImages.open_image` asks for.
 
     Raises:
-        ValueError: on opening, a file that is missing or no picture, by its path.
+        ValueError: one name in place of several; on opening, a file that is missing or no picture,
+            by its path.
 
     """
 
     folder: Path
     names: tuple[str, ...] = field(repr=False)
     from_disk: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_several("FolderImages", names=self.names)
 
     def __call__(self, index: int) -> Image.Image:
         """Open picture `index`."""
@@ -171,9 +176,10 @@ def known(folder: Path, names: Sequence[str]) -> list[Known]:
         names: of the files, relative to the folder.
 
     Raises:
-        ValueError: a file that is not there or cannot be read.
+        ValueError: one name in place of several; a file that is not there or cannot be read.
 
     """
+    check_several("known", names=names)
     found: dict[str, Known] = {}
     folder = Path(os.path.expanduser(folder))
     for place in reversed(_places(folder)):

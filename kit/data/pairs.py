@@ -23,7 +23,7 @@ from torch import Tensor
 
 from kit.checks import check_disjoint, check_lengths, check_unique, check_whole, first_few
 from kit.data.epochs import spare_cores
-from kit.data.ragged import Ragged
+from kit.data.ragged import Ragged, checked_rows
 from kit.data.text import (
     check_names,
     check_sentences,
@@ -106,7 +106,13 @@ class CaptionedImages:
         return [self.image_labels[index] for index in self.caption_images]
 
     def captions_of(self, image: int) -> list[str]:
-        """What is said of one image."""
+        """What is said of one image.
+
+        Raises:
+            ValueError: a number that is no image's.
+
+        """
+        checked_rows(f"CaptionedImages: split {self.name!r}", [image], len(self.image_names))
         rows = np.flatnonzero(self.image_of_caption == image).tolist()
         return [self.captions[row] for row in rows]
 

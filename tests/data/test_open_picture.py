@@ -204,3 +204,12 @@ def test_the_home_folder_may_be_written_as_a_tilde(
     assert shown("~/a.png").max() == 9  # type: ignore[arg-type]
     assert FolderImages(Path("~"), ("a.png",))(0).size == (2, 1)
     assert known(Path("~"), ["a.png"])[0].problem == ""
+
+
+def test_one_name_is_no_list_of_names(tmp_path: Path) -> None:
+    with pytest.raises(
+        ValueError, match=r"^FolderImages: expected several names in a list, got one"
+    ):
+        FolderImages(tmp_path, "a.png")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"^known: expected several names in a list, got one text"):
+        known(tmp_path, "a.png")

@@ -128,6 +128,13 @@ def test_a_split_that_cannot_be_is_refused(changed: dict[str, Any], message: str
         split(**changed)
 
 
+@pytest.mark.parametrize("image", [-1, 3, 1.0, None, True])
+def test_what_is_no_image_has_no_captions(image: Any) -> None:
+    message = r"^CaptionedImages: split 'train': expected numbers of rows, 0\.\.2, got "
+    with pytest.raises(ValueError, match=message):
+        split().captions_of(image)
+
+
 def test_captions_have_their_images_labels() -> None:
     assert split().caption_labels == [30, 30, 10, 30]
     said = [split().captions_of(image) for image in range(3)]
