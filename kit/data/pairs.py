@@ -26,9 +26,9 @@ from kit.data.epochs import spare_cores
 from kit.data.ragged import Ragged, checked_rows
 from kit.data.text import (
     check_names,
-    check_sentences,
     check_several,
     check_unique_names,
+    checked_sentences,
     words,
 )
 
@@ -80,7 +80,7 @@ class CaptionedImages:
         check_lengths(where, "image", images, image_labels=self.image_labels)
         check_lengths(where, "caption", len(self.captions), caption_images=self.caption_images)
         check_unique_names(where, image_names=self.image_names)
-        check_sentences(where, self.captions)
+        checked_sentences(where, self.captions)
         for what, given in numbers.items():
             kind = np.asarray(given).dtype
             if len(given) and kind.kind not in "iu":
@@ -211,8 +211,7 @@ class Vocabulary:
 
         """
         check_whole("Vocabulary.of", at_least=1, min_count=min_count)
-        captions = captions if isinstance(captions, str) else list(captions)
-        check_sentences("Vocabulary.of", captions)
+        captions = checked_sentences("Vocabulary.of", captions)
         counts = Counter(word for caption in captions for word in words(caption))
         known = [(-count, word) for word, count in counts.items() if count >= min_count]
         if not known:
@@ -251,8 +250,7 @@ class Vocabulary:
             ValueError: one text in place of several, captions that cannot be cut into words.
 
         """
-        captions = captions if isinstance(captions, str) else list(captions)
-        check_sentences("Vocabulary.tokens", captions)
+        captions = checked_sentences("Vocabulary.tokens", captions)
         ids, lengths = array("H" if len(self) <= 2**16 else "I"), array("q")
         for caption in captions:
             encoded = self.encode(caption)

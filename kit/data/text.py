@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Hashable, Iterable
+from typing import Any
 
 from kit.checks import check_unique, first_few
 
@@ -70,19 +71,21 @@ def why_no_sentence(caption: object) -> str:
     return ""
 
 
-def check_sentences(function: str, captions: Iterable[object]) -> None:
-    """Refuse one string in place of several, and sentences that cannot be cut into words.
+def checked_sentences(function: str, captions: Iterable[object]) -> list[str]:
+    """Sentences as a list: not one string in place of several, none that cannot be cut into words.
 
-    >>> check_sentences("f", "a dog")
+    >>> checked_sentences("f", "a dog")
     Traceback (most recent call last):
     ValueError: f: expected several captions in a list, got one text: 'a dog'
     """
     check_several(function, captions=captions)
-    reasons = ((caption, why_no_sentence(caption)) for caption in captions)
+    sentences: list[Any] = list(captions)
+    reasons = zip(sentences, map(why_no_sentence, sentences), strict=True)
     bad = [f"{caption!r:.80} is {reason}" for caption, reason in reasons if reason]
     if bad:
         found = f"{len(bad)} others: {first_few(bad, most=2)}"
         raise ValueError(f"{function}: expected sentences as text, got {found}")
+    return sentences
 
 
 def is_missing(name: object) -> bool:
