@@ -80,7 +80,9 @@ def _rgb(image: Image.Image) -> Image.Image:
     with contextlib.suppress(Exception):  # EXIF that is damaged says nothing
         image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I;16"):
-        image = Image.fromarray(_in_bytes(np.asarray(image), 0, 65_535))
+        pixels, clear = np.asarray(image), image.info.get("transparency", -1)  # a PNG's grey value
+        image = Image.fromarray(_in_bytes(pixels, 0, 65_535))
+        image.putalpha(Image.fromarray(255 * (pixels != clear).astype(np.uint8)))
     elif image.mode in ("I", "F"):
         pixels = np.asarray(image)
         low, high = float(pixels.min()), float(pixels.max())
