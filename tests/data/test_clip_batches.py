@@ -360,6 +360,10 @@ def test_the_cut_of_a_clip_depends_on_seed_epoch_and_clip_alone() -> None:
         ),
         ({"scale": (0.5, 1.5)}, r"expected 0 < scale <= 1.0, got 0.5 to 1.5$"),
         ({"scale": (0.9, 0.5)}, r"expected 0 < scale <= 1.0, got 0.9 to 0.5$"),
+        ({"scale": None}, r"^VideoCrop: expected two numbers of scale, got None$"),
+        ({"scale": 0.5}, r"^VideoCrop: expected two numbers of scale, got 0.5$"),
+        ({"ratio": "ab"}, r"^VideoCrop: expected two numbers of ratio, got ab$"),
+        ({"ratio": (1.0,)}, r"^VideoCrop: expected two numbers of ratio, got \[1\.\]$"),
         ({"ratio": (-1.0, 1.0)}, r"^VideoCrop: expected 0 < ratio <= inf, got -1.0 to 1.0$"),
     ],
 )

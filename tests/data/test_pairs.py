@@ -334,6 +334,14 @@ def test_a_single_sample_left_over_joins_a_batch(
     assert len(loader) == len(sizes)
 
 
+@pytest.mark.parametrize("wrong", [-1, 1.5, None, "0"])
+def test_what_is_no_seed_or_epoch_is_refused(wrong: Any) -> None:
+    for what in ("seed", "epoch"):
+        message = f"^batches_by_length: {what} must be a whole number of at least 0, got "
+        with pytest.raises(ValueError, match=message):
+            batches_by_length([3, 4], batch_size=1, **{"seed": 0, "epoch": 0, what: wrong})
+
+
 def test_batch_size_must_be_positive() -> None:
     with pytest.raises(
         ValueError,
