@@ -150,9 +150,11 @@ def evaluation_batches(
         batch_size: rows at a time; where videos are cropped, those of one clip.
 
     Raises:
-        ValueError: more than one cropped modality: their windows would have no common count.
+        ValueError: more than one cropped modality: their windows would have no common count; fewer
+            than one row at a time.
 
     """
+    check_whole("evaluation_batches", at_least=1, batch_size=batch_size)
     crops = crops or {}
     if len(crops) > 1:
         raise ValueError(f"evaluation_batches: expected at most one crop, got {list(crops)}")

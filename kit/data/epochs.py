@@ -16,8 +16,6 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
-from kit.checks import check_whole
-
 Loaded = TypeVar("Loaded", covariant=True)
 
 
@@ -141,7 +139,6 @@ def blocks(count: int, size: int) -> list[range]:
     >>> blocks(5, 2)
     [range(0, 2), range(2, 4), range(4, 5)]
     """
-    check_whole("blocks", at_least=1, size=size)
     return [range(count)[start : start + size] for start in range(0, count, size)]
 
 

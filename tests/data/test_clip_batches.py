@@ -548,3 +548,11 @@ def test_two_cropped_videos_are_refused() -> None:
 def test_neighbouring_windows_join() -> None:
     (found,) = {tuple(WHOLE.evaluation(numbered(9, 4, 4))[:, :, 0, 0, 0].flatten().tolist())}
     assert all(b - a == 1 for a, b in pairwise(found))
+
+
+@pytest.mark.parametrize("size", [0, -1, 1.5, None])
+def test_batches_of_no_rows_are_refused(size: Any) -> None:
+    clips = Clips("test", ["a"], [0], {"vector": np.ones((1, 2))})
+    message = r"^evaluation_batches: batch_size must be a whole number of at least 1, got"
+    with pytest.raises(ValueError, match=message):
+        next(evaluation_batches(clips, ["vector"], batch_size=size))

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kit.data.epochs import EpochLoader, blocks
+from kit.data.epochs import EpochLoader
 
 
 class Batch(NamedTuple):
@@ -165,11 +165,3 @@ def test_without_a_gpu_nothing_is_pinned(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     (batch,) = EpochLoader(Numbers(), pin=True).epoch([1])
     assert not batch.number.is_pinned()
-
-
-@pytest.mark.parametrize("size", [0, -1, 1.5, None])
-def test_blocks_of_no_rows_are_refused(size: int) -> None:
-    with pytest.raises(
-        ValueError, match=r"^blocks: size must be a whole number of at least 1, got"
-    ):
-        blocks(3, size)

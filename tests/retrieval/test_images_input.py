@@ -134,6 +134,24 @@ def test_a_frozen_source_is_rebuilt_from_what_is_kept(tmp_path: Path) -> None:
         ImageSource(kept, None)
 
 
+def test_pictures_that_are_brought_along_are_seen_as_files_are(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    lying, clear = Image.new("RGB", (60, 40), "white"), Image.new("RGBA", (8, 8), (0, 0, 0, 0))
+    lying.paste("red", (0, 0, 30, 40))
+    lying.save(tmp_path / "lying.png", exif=exif)
+    clear.save(tmp_path / "clear.png")
+    with Image.open(tmp_path / "lying.png") as stored:
+        given = [tmp_path / "lying.png", stored, lying.rotate(-90, expand=True)]
+        given += [tmp_path / "clear.png", clear, Image.new("RGB", (8, 8), "white")]
+        seen = next(ImageSource(ImageInput(), None).of_pictures(given))
+    for upright, white in ((0, 3), (1, 4)):
+        assert torch.equal(seen[upright], seen[2])
+        assert torch.equal(seen[white], seen[5])
+    with pytest.raises(ValueError, match=r"^encode_images: picture 1: expected a picture, got "):
+        next(ImageSource(ImageInput(), None).of_pictures([clear, Image.new("La", (8, 8))]))
+
+
 def test_folded_batch_norm_stays_folded(tmp_path: Path) -> None:
     weights = weights_file(tmp_path / "one.safetensors")  # statistics of no data: as if folded
     source = ImageSource(ImageInput(weights=weights), None)
@@ -167,21 +185,3 @@ def test_any_number_of_paths_is_opened_in_batches_and_a_bad_one_named(tmp_path: 
         ValueError, match=r"^encode_images: expected a list of one picture or more, got \[\]"
     ):
         next(source.of_pictures([]))
-
-
-def test_pictures_that_are_brought_along_are_seen_as_files_are(tmp_path: Path) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    lying, clear = Image.new("RGB", (60, 40), "white"), Image.new("RGBA", (8, 8), (0, 0, 0, 0))
-    lying.paste("red", (0, 0, 30, 40))
-    lying.save(tmp_path / "lying.png", exif=exif)
-    clear.save(tmp_path / "clear.png")
-    with Image.open(tmp_path / "lying.png") as stored:
-        given = [tmp_path / "lying.png", stored, lying.rotate(-90, expand=True)]
-        given += [tmp_path / "clear.png", clear, Image.new("RGB", (8, 8), "white")]
-        seen = next(ImageSource(ImageInput(), None).of_pictures(given))
-    for upright, white in ((0, 3), (1, 4)):
-        assert torch.equal(seen[upright], seen[2])
-        assert torch.equal(seen[white], seen[5])
-    with pytest.raises(ValueError, match=r"^encode_images: picture 1: expected a picture, got "):
-        next(ImageSource(ImageInput(), None).of_pictures([clear, None]))  # type: ignore[list-item]
