@@ -175,8 +175,9 @@ def _read_arrays(folder: Path, modalities: Sequence[str] | None) -> dict[str, Mo
     found = sorted(folder.glob("[!.]*.np[yz]"))
     check_unique("array files", names=[path.stem for path in found])
     files = {path.stem: path for path in found}
-    check_several("array files", modalities=modalities)
-    wanted = list(files) if modalities is None else list(modalities)
+    chosen = files if modalities is None else modalities
+    check_several("array files", modalities=chosen)
+    wanted = list(chosen)
     missing = [name for name in wanted if name not in files]
     if missing or not wanted:
         lacking, names = ", ".join(missing) or "each modality", [path.name for path in found]

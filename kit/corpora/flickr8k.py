@@ -58,7 +58,8 @@ def flickr8k(folder: str | Path, *, skip_bad: bool = False) -> Corpus:
         raise ValueError(f"expected a folder of photographs at {image_folder}, found none")
     captions = _read_captions(folder / CAPTIONS_FILE)
     splits = _read_splits(folder)
-    shipped = {file.name for file in image_folder.iterdir() if not file.name.startswith(".")}
+    files = [file for file in image_folder.iterdir() if file.is_file()]
+    shipped = {file.name for file in files if not file.name.startswith(".")}
 
     chosen = [name for names in splits.values() for name in names]
     bad, hashes = _problems(chosen, shipped, captions, image_folder)

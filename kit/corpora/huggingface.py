@@ -144,7 +144,10 @@ def from_dataset(
     if shares is not None:
         rows = _drawn(instances, shares, seed)
     rows = {split: [row for row in part if row not in bad] for split, part in rows.items()}
-    equal_within("equal pictures", rows, content)
+    for twins in equal_within("equal pictures", rows, content):
+        if len({instances[row] for row in twins}) > 1:
+            named = first_few([instances[row] for row in twins])
+            notes.append(f"one picture has several values of column {identity!r}: {named}")
     if identity is not None:
         equal_within(f"values of column {identity!r}", rows, instances)
     splits = []
@@ -195,9 +198,8 @@ def read_table(
     table = table.with_format(None)
     if split_column is not None:
         words, feature = list(table[split_column]), table.features[split_column]
-        if isinstance(feature, ClassLabel):
-            words = [dict(enumerate(feature.names)).get(word, word) for word in words]
-        return table, words
+        called = dict(enumerate(feature.names if isinstance(feature, ClassLabel) else ()))
+        return table, [called.get(word, word) for word in words] if called else words
     return table, [name for name, part in parts.items() for _ in range(len(part))]
 
 
@@ -234,10 +236,14 @@ def _opened(source: Any) -> dict[str, Dataset]:
         if not isinstance(source, Dataset | DatasetDict):
             several = isinstance(source, Sequence) and not isinstance(source, str)
             paths = [local_path(file) for file in (source if several else [source])]
-            if not paths or any(_neither_local_nor_on_the_hub(path) for path in paths):
+            # A name on the hub is NAME or OWNER/NAME.
+            gone = [p for p in paths if not p.exists() and (p.is_absolute() or len(p.parts) > 2)]
+            wrong = [
+                p.absolute() for p in paths if p.suffix != ".parquet" and (p.is_file() or p in gone)
+            ]
+            if wrong or not paths:
                 expected = "expected a parquet file, a folder of save_to_disk or a name on the hub"
-                found = first_few([path.absolute() for path in paths]) or "none"
-                raise ValueError(f"{expected}, got {found}")
+                raise ValueError(f"{expected}, got {first_few(wrong) or 'none'}")
             files = [str(path) for path in paths]
             if all(file.endswith(".parquet") for file in files):
                 opened = Dataset.from_parquet(files)
@@ -249,12 +255,6 @@ def _opened(source: Any) -> dict[str, Dataset]:
         reason = str(error) or type(error).__name__
         raise ValueError(f"{source}: no dataset that can be read: {reason}") from error
     return dict(opened) if isinstance(opened, DatasetDict) else {"all": opened}
-
-
-def _neither_local_nor_on_the_hub(path: Path) -> bool:
-    if path.exists():
-        return path.is_file() and path.suffix != ".parquet"
-    return path.suffix != ".parquet" and (path.is_absolute() or len(path.parts) > 2)
 
 
 def _encoded_pictures(table: Dataset, image: str) -> Dataset:

@@ -47,7 +47,10 @@ class VideoCrop:
     def __post_init__(self) -> None:
         check_whole("VideoCrop", at_least=1, frames=self.frames, size=self.size)
         for what, most in (("scale", 1.0), ("ratio", float("inf"))):
-            low, high = getattr(self, what)  # lists, when they come from a file
+            pair = np.asarray(getattr(self, what))  # lists, when they come from a file
+            if pair.shape != (2,) or pair.dtype.kind not in "fiu":
+                raise ValueError(f"VideoCrop: expected two numbers of {what}, got {pair}")
+            low, high = pair.tolist()
             if not 0 < low <= high <= most or high == float("inf"):
                 raise ValueError(f"VideoCrop: expected 0 < {what} <= {most}, got {low} to {high}")
             object.__setattr__(self, what, (low, high))
@@ -119,6 +122,7 @@ class TrainingClips:
             ValueError: fewer clips than a batch has.
 
         """
+        check_whole("TrainingClips", at_least=0, epoch=epoch, seed=self.seed)
         count = len(self.clips)
         if not 1 <= batch_size <= count:
             raise ValueError(f"TrainingClips: expected 1..{count} clips a batch, got {batch_size}")
@@ -146,9 +150,11 @@ def evaluation_batches(
         batch_size: rows at a time; where videos are cropped, those of one clip.
 
     Raises:
-        ValueError: more than one cropped modality: their windows would have no common count.
+        ValueError: more than one cropped modality: their windows would have no common count; fewer
+            than one row at a time.
 
     """
+    check_whole("evaluation_batches", at_least=1, batch_size=batch_size)
     crops = crops or {}
     if len(crops) > 1:
         raise ValueError(f"evaluation_batches: expected at most one crop, got {list(crops)}")

@@ -56,13 +56,17 @@ class Clips:
     checked: InitVar[Collection[str]] = ()
 
     def __post_init__(self, checked: Collection[str]) -> None:
-        where, count = f"Clips: split {self.name!r}", len(self.ids)
+        where = f"Clips: split {self.name!r}"
         check_several(where, ids=self.ids, labels=self.labels, groups=self.groups)
+        count = len(self.ids)
+        if not isinstance(self.modalities, Mapping):
+            raise ValueError(f"{where}: expected modalities by name, got {self.modalities!r:.80}")
         if count == 0 or not self.modalities:
             found = f"{count} and {len(self.modalities)}"
             raise ValueError(f"{where}: expected at least one clip and one modality, got {found}")
         for what in self.modalities:
             check_name(where, modality=what)
+        check_several(where, **{f"clips of {what!r}": m for what, m in self.modalities.items()})
         check_lengths(where, "clip", count, labels=self.labels)
         check_lengths(where, "clip", count, **self.modalities)
         if len(self.groups):

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from kit.data.text import check_several
 from kit.encoders.image import ImageTransform
 from kit.files import atomic, file_hash
 
@@ -79,7 +80,9 @@ def _rgb(image: Image.Image) -> Image.Image:
     with contextlib.suppress(Exception):  # EXIF that is damaged says nothing
         image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I;16"):
-        image = Image.fromarray(_in_bytes(np.asarray(image), 0, 65_535))
+        pixels, clear = np.asarray(image), image.info.get("transparency", -1)  # a PNG's grey value
+        image = Image.fromarray(_in_bytes(pixels, 0, 65_535))
+        image.putalpha(Image.fromarray(255 * (pixels != clear).astype(np.uint8)))
     elif image.mode in ("I", "F"):
         pixels = np.asarray(image)
         low, high = float(pixels.min()), float(pixels.max())
@@ -105,7 +108,8 @@ class FolderImages:
     """The pictures of a folder by index, as RGB: what `CaptionedImages.open_image` asks for.
 
     Raises:
-        ValueError: on opening, a file that is missing or no picture, by its path.
+        ValueError: one name in place of several; on opening, a file that is missing or no picture,
+            by its path.
 
     """
 
@@ -113,9 +117,12 @@ class FolderImages:
     names: tuple[str, ...] = field(repr=False)
     from_disk: ClassVar[bool] = True
 
+    def __post_init__(self) -> None:
+        check_several("FolderImages", names=self.names)
+
     def __call__(self, index: int) -> Image.Image:
         """Open picture `index`."""
-        path = self.folder / self.names[index]
+        path = Path(self.folder) / self.names[index]
         return open_picture(path, where=f"FolderImages: {path}")
 
     def content_hash(self) -> str:
@@ -171,9 +178,10 @@ def known(folder: Path, names: Sequence[str]) -> list[Known]:
         names: of the files, relative to the folder.
 
     Raises:
-        ValueError: a file that is not there or cannot be read.
+        ValueError: one name in place of several; a file that is not there or cannot be read.
 
     """
+    check_several("known", names=names)
     found: dict[str, Known] = {}
     folder = Path(os.path.expanduser(folder))
     for place in reversed(_places(folder)):
@@ -215,7 +223,7 @@ def _read_known(place: Path) -> dict[str, Known]:
     try:
         kept = json.loads(place.read_bytes())
         return {name: Known(*entry) for name, entry in kept.items()}
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
 
 

@@ -23,12 +23,12 @@ from torch import Tensor
 
 from kit.checks import check_disjoint, check_lengths, check_unique, check_whole, first_few
 from kit.data.epochs import spare_cores
-from kit.data.ragged import Ragged
+from kit.data.ragged import Ragged, checked_rows
 from kit.data.text import (
     check_names,
-    check_sentences,
     check_several,
     check_unique_names,
+    checked_sentences,
     words,
 )
 
@@ -72,16 +72,19 @@ class CaptionedImages:
 
     def __post_init__(self) -> None:
         where = f"CaptionedImages: split {self.name!r}"
+        numbers = {"image_labels": self.image_labels, "caption_images": self.caption_images}
+        check_several(where, image_names=self.image_names, captions=self.captions, **numbers)
         images = len(self.image_names)
         if images == 0:
             raise ValueError(f"{where}: expected at least one image, got none")
         check_lengths(where, "image", images, image_labels=self.image_labels)
         check_lengths(where, "caption", len(self.captions), caption_images=self.caption_images)
         check_unique_names(where, image_names=self.image_names)
-        check_sentences(where, self.captions)
-        kind = np.asarray(self.caption_images).dtype
-        if len(self.captions) and kind.kind not in "iu":
-            raise ValueError(f"{where}: caption_images must be whole numbers, got {kind}")
+        checked_sentences(where, self.captions)
+        for what, given in numbers.items():
+            kind = np.asarray(given).dtype
+            if len(given) and kind.kind not in "iu":
+                raise ValueError(f"{where}: {what} must be whole numbers, got {kind}")
         described = self.image_of_caption
         outside = described[(described < 0) | (described >= images)]
         if len(outside):
@@ -103,7 +106,13 @@ class CaptionedImages:
         return [self.image_labels[index] for index in self.caption_images]
 
     def captions_of(self, image: int) -> list[str]:
-        """What is said of one image."""
+        """What is said of one image.
+
+        Raises:
+            ValueError: a number that is no image's.
+
+        """
+        checked_rows(f"CaptionedImages: split {self.name!r}", [image], len(self.image_names))
         rows = np.flatnonzero(self.image_of_caption == image).tolist()
         return [self.captions[row] for row in rows]
 
@@ -202,8 +211,7 @@ class Vocabulary:
 
         """
         check_whole("Vocabulary.of", at_least=1, min_count=min_count)
-        captions = captions if isinstance(captions, str) else list(captions)
-        check_sentences("Vocabulary.of", captions)
+        captions = checked_sentences("Vocabulary.of", captions)
         counts = Counter(word for caption in captions for word in words(caption))
         known = [(-count, word) for word, count in counts.items() if count >= min_count]
         if not known:
@@ -242,8 +250,7 @@ class Vocabulary:
             ValueError: one text in place of several, captions that cannot be cut into words.
 
         """
-        captions = captions if isinstance(captions, str) else list(captions)
-        check_sentences("Vocabulary.tokens", captions)
+        captions = checked_sentences("Vocabulary.tokens", captions)
         ids, lengths = array("H" if len(self) <= 2**16 else "I"), array("q")
         for caption in captions:
             encoded = self.encode(caption)
@@ -339,6 +346,7 @@ def batches_by_length(
     [array([1, 3]), array([2, 0])]
     """
     check_whole("batches_by_length", at_least=1, batch_size=batch_size)
+    check_whole("batches_by_length", at_least=0, seed=seed, epoch=epoch)
     draw = np.random.default_rng((seed, epoch))
     shuffled = draw.permutation(len(lengths))
     order = shuffled[np.argsort(np.asarray(lengths)[shuffled], kind="stable")]

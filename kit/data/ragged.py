@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kit.checks import first_few
+from kit.data.text import check_several
 
 Array = NDArray[Any]
 
@@ -152,6 +153,8 @@ class Ragged:
         if lengths.ndim != 1 or lengths.dtype.kind not in "iu" or not (lengths > 0).all():
             found = f"{lengths.dtype} {lengths.shape}: {first_few(lengths.ravel().tolist())}"
             raise ValueError(f"Ragged: lengths must be (clips,) whole numbers from 1, got {found}")
+        if not isinstance(self.values, np.ndarray):
+            raise ValueError(f"Ragged: values must be an array, got {self.values!r:.80}")
         shape = self.values.shape
         total = sum(lengths.tolist())  # of Python's numbers, which do not overflow
         if not shape or total != shape[0]:
@@ -168,6 +171,7 @@ class Ragged:
             ValueError: no array, an empty one, shapes that disagree.
 
         """
+        check_several("Ragged.of", arrays=parts)
         arrays = [np.asarray(part) for part in parts]
         shapes = {array.shape[1:] for array in arrays}
         if not arrays or len(shapes) > 1 or any(array.ndim == 0 for array in arrays):

@@ -90,7 +90,7 @@ def group_folds(
     names = np.unique(groups).tolist()
     if len(names) < 2:
         raise ValueError(f"group_folds: expected clips of at least two groups, got {len(names)}")
-    if not 0 < validation < 1:
+    if not isinstance(validation, int | float) or not 0 < validation < 1:
         raise ValueError(f"group_folds: expected validation between 0 and 1, got {validation}")
     labels = np.asarray(clips.labels)
     for fold, group in enumerate(names):

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Hashable, Iterable
+from typing import Any
 
 from kit.checks import check_unique, first_few
 
@@ -44,6 +45,8 @@ def words(caption: str) -> list[str]:
     >>> words("A dog's t-shirt, red.It is “new”…")
     ['a', 'dogs', 'tshirt', 'red', 'it', 'is', 'new']
     """
+    if not isinstance(caption, str):
+        raise ValueError(f"words: expected a sentence as text, got {caption!r:.80}")
     # Again behind NFKC, which makes marks of others: of full-width ones, of ligatures.
     text = unicodedata.normalize("NFKC", caption.translate(_MARKS)).lower().translate(_MARKS)
     return unicodedata.normalize("NFC", _OUTSIDE.sub(" ", _INSIDE.sub("", text))).split()
@@ -68,19 +71,21 @@ def why_no_sentence(caption: object) -> str:
     return ""
 
 
-def check_sentences(function: str, captions: Iterable[object]) -> None:
-    """Refuse one string in place of several, and sentences that cannot be cut into words.
+def checked_sentences(function: str, captions: Iterable[object]) -> list[str]:
+    """Sentences as a list: not one string in place of several, none that cannot be cut into words.
 
-    >>> check_sentences("f", "a dog")
+    >>> checked_sentences("f", "a dog")
     Traceback (most recent call last):
     ValueError: f: expected several captions in a list, got one text: 'a dog'
     """
     check_several(function, captions=captions)
-    reasons = ((caption, why_no_sentence(caption)) for caption in captions)
+    sentences: list[Any] = list(captions)
+    reasons = zip(sentences, map(why_no_sentence, sentences), strict=True)
     bad = [f"{caption!r:.80} is {reason}" for caption, reason in reasons if reason]
     if bad:
         found = f"{len(bad)} others: {first_few(bad, most=2)}"
         raise ValueError(f"{function}: expected sentences as text, got {found}")
+    return sentences
 
 
 def is_missing(name: object) -> bool:
@@ -140,13 +145,15 @@ def looks(name: str) -> str:
 
 
 def check_several(function: str, **lists: object) -> None:
-    """Refuse one text in place of a list of them.
+    """Refuse what is no list, such as one text in place of several.
 
     >>> check_several("f", ids="ab")
     Traceback (most recent call last):
     ValueError: f: expected several ids in a list, got one text: 'ab'
     """
     for what, things in lists.items():
-        if isinstance(things, str | bytes):
-            found = f"one text: {things!r:.80}"
+        text = isinstance(things, str | bytes)
+        rows = isinstance(things, Iterable) or hasattr(things, "__getitem__")  # a lazy modality
+        if text or not rows or getattr(things, "shape", None) == ():
+            found = f"{'one text: ' * text}{things!r:.80}"
             raise ValueError(f"{function}: expected several {what} in a list, got {found}")

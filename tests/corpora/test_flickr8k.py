@@ -307,6 +307,17 @@ def test_equal_pictures_in_one_split_are_noted_and_stay_as_published(folder: Pat
     assert "one picture under several names, each an image: b.jpg, c.jpg" in corpus.notes
 
 
+def test_a_folder_or_a_dead_link_in_place_of_a_picture_is_left_out(folder: Path) -> None:
+    pictures = folder / "Flicker8k_Dataset"
+    for name in ("a.jpg", "b.jpg"):
+        (pictures / name).unlink()
+    (pictures / "a.jpg").mkdir()
+    (pictures / "b.jpg").symlink_to("nowhere")
+    with pytest.raises(ValueError, match=r"2 x missing image: a\.jpg, b\.jpg"):
+        flickr8k(folder)
+    assert list(flickr8k(folder, skip_bad=True).train.image_names) == ["c.jpg"]
+
+
 @pytest.mark.parametrize("content", [b"%!PS-Adobe-3.0 EPSF-3.0\n", b"%PDF-1.4", b"GIF89a"])
 def test_what_is_no_picture_is_named_and_left_out(folder: Path, content: bytes) -> None:
     (folder / "Flicker8k_Dataset" / "b.jpg").write_bytes(content)

@@ -382,6 +382,23 @@ def test_identities_that_are_none_or_look_alike_are_refused(
         )
 
 
+def test_one_picture_under_two_identities_is_noted_in_a_split_and_refused_in_two() -> None:
+    table = a_row_per_caption(6, 2, file=[f"{row}.png" for row in range(12)])
+    corpus = from_dataset(table, captions="caption", identity="file", split_column="part")
+    assert corpus.notes[0] == "one picture has several values of column 'file': 0.png, 1.png"
+    assert [len(set(split.image_labels)) for split in corpus.splits] == [4, 4, 4]
+    with pytest.raises(ValueError, match=r"^from_dataset: \d equal pictures are in two splits: \d"):
+        from_dataset(table, captions="caption", identity="file", shares=(0.5, 0.25, 0.25), seed=1)
+
+
+def test_equal_pictures_in_two_parts_are_refused() -> None:
+    parts = datasets.DatasetDict(train=rows(0, 3), validation=rows(3, 5), test=rows(2, 4))
+    with pytest.raises(
+        ValueError, match=r"^from_dataset: 2 equal pictures are in two splits: 2 \(tr"
+    ):
+        from_dataset(parts, captions="captions")
+
+
 def test_a_data_set_of_one_picture_is_noted() -> None:
     corpus = from_dataset(
         rows(0, 6, image=[stored(1)] * 6), captions="captions", split_column="part"

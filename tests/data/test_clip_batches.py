@@ -360,6 +360,10 @@ def test_the_cut_of_a_clip_depends_on_seed_epoch_and_clip_alone() -> None:
         ),
         ({"scale": (0.5, 1.5)}, r"expected 0 < scale <= 1.0, got 0.5 to 1.5$"),
         ({"scale": (0.9, 0.5)}, r"expected 0 < scale <= 1.0, got 0.9 to 0.5$"),
+        ({"scale": None}, r"^VideoCrop: expected two numbers of scale, got None$"),
+        ({"scale": 0.5}, r"^VideoCrop: expected two numbers of scale, got 0.5$"),
+        ({"ratio": "ab"}, r"^VideoCrop: expected two numbers of ratio, got ab$"),
+        ({"ratio": (1.0,)}, r"^VideoCrop: expected two numbers of ratio, got \[1\.\]$"),
         ({"ratio": (-1.0, 1.0)}, r"^VideoCrop: expected 0 < ratio <= inf, got -1.0 to 1.0$"),
     ],
 )
@@ -544,3 +548,11 @@ def test_two_cropped_videos_are_refused() -> None:
 def test_neighbouring_windows_join() -> None:
     (found,) = {tuple(WHOLE.evaluation(numbered(9, 4, 4))[:, :, 0, 0, 0].flatten().tolist())}
     assert all(b - a == 1 for a, b in pairwise(found))
+
+
+@pytest.mark.parametrize("size", [0, -1, 1.5, None])
+def test_batches_of_no_rows_are_refused(size: Any) -> None:
+    clips = Clips("test", ["a"], [0], {"vector": np.ones((1, 2))})
+    message = r"^evaluation_batches: batch_size must be a whole number of at least 1, got"
+    with pytest.raises(ValueError, match=message):
+        next(evaluation_batches(clips, ["vector"], batch_size=size))

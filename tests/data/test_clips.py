@@ -137,6 +137,12 @@ def test_lengths_that_do_not_fit_are_refused(
         Ragged(np.zeros(values), np.array(lengths))
 
 
+@pytest.mark.parametrize("values", [None, [1, 2], 3.0, "ab"])
+def test_values_that_are_no_array_are_refused(values: Any) -> None:
+    with pytest.raises(ValueError, match=r"^Ragged: values must be an array, got "):
+        Ragged(values, np.array([1, 1]))
+
+
 @pytest.mark.parametrize("kind", [np.uint8, np.int8, np.uint64, ">i4"])
 def test_lengths_may_be_of_any_type(kind: Any) -> None:
     ragged = Ragged(np.arange(200), np.full(2, 100, kind))
@@ -202,6 +208,15 @@ def test_labels_ids_and_groups_may_be_arrays() -> None:
         (
             {"labels": [0, -1, 1, 1]},
             r"labels must be whole numbers of at least 0, got int64 \(4,\): -1, 0, 1$",
+        ),
+        ({"ids": None}, r"^Clips: split 'train': expected several ids in a list, got None$"),
+        ({"labels": 3}, r"expected several labels in a list, got 3$"),
+        ({"groups": np.float64(2)}, r"expected several groups in a list, got np.float64"),
+        ({"modalities": None}, r"^Clips: split 'train': expected modalities by name, got None$"),
+        ({"modalities": [SOUND]}, r"expected modalities by name, got \[array"),
+        (
+            {"modalities": {"sound": None}},
+            r"expected several clips of 'sound' in a list, got None$",
         ),
         ({"ids": "abcd"}, r"expected several ids in a list, got one text: 'abcd'$"),
         ({"groups": "xxyy"}, r"expected several groups in a list, got one text: 'xxyy'$"),

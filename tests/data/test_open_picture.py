@@ -152,9 +152,29 @@ def chunk(name: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", checksum)
 
 
-def png(width: int, height: int) -> bytes:
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+def png(width: int, height: int, *, bits: int = 8, kind: int = 0, rest: bytes = b"") -> bytes:
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, kind, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + (rest or chunk(b"IDAT", b"")) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("kind", "pixels", "expected"),
+    [
+        (0, [[32896], [65535]], [[128, 255]]),  # grey
+        (2, [[32896] * 3, [0] * 3], [[128, 0]]),  # colours
+        (4, [[0, 32896], [0, 0]], [[127, 255]]),  # grey and alpha
+        (6, [[0, 0, 0, 65535], [0, 0, 0, 0]], [[0, 255]]),
+    ],
+)
+def test_files_of_16_bits_a_channel(kind: int, pixels: list[Any], expected: list[Any]) -> None:
+    stored = chunk(b"IDAT", zlib.compress(b"\0" + np.array(pixels, ">u2").tobytes()))
+    assert shown(io.BytesIO(png(2, 1, bits=16, kind=kind, rest=stored))).tolist() == expected
+
+
+def test_one_grey_value_of_16_bits_may_be_transparent() -> None:
+    stored = chunk(b"IDAT", zlib.compress(b"\0" + np.array([0, 257, 514], ">u2").tobytes()))
+    clear = chunk(b"tRNS", struct.pack(">H", 257)) + stored
+    assert shown(io.BytesIO(png(3, 1, bits=16, rest=clear))).tolist() == [[0, 255, 2]]
 
 
 WHOLE = saved(Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)))
@@ -204,3 +224,12 @@ def test_the_home_folder_may_be_written_as_a_tilde(
     assert shown("~/a.png").max() == 9  # type: ignore[arg-type]
     assert FolderImages(Path("~"), ("a.png",))(0).size == (2, 1)
     assert known(Path("~"), ["a.png"])[0].problem == ""
+
+
+def test_one_name_is_no_list_of_names(tmp_path: Path) -> None:
+    with pytest.raises(
+        ValueError, match=r"^FolderImages: expected several names in a list, got one"
+    ):
+        FolderImages(tmp_path, "a.png")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"^known: expected several names in a list, got one text"):
+        known(tmp_path, "a.png")

@@ -99,6 +99,13 @@ def sentences(count: int) -> list[str]:
             r"image_names: expected a name for each, 1 of 3 have no",
         ),
         ({"image_names": "abc"}, r"expected several image_names in a list, got one text: 'abc'$"),
+        ({"image_names": None}, r"expected several image_names in a list, got None$"),
+        ({"image_labels": 3}, r"expected several image_labels in a list, got 3$"),
+        ({"image_labels": [0, None, 1]}, r"image_labels must be whole numbers, got object$"),
+        (
+            {"image_labels": [0, float("nan"), 1]},
+            r"image_labels must be whole numbers, got float64$",
+        ),
         ({"captions": "abcd"}, r"expected several captions in a list, got one text: 'abcd'$"),
         (
             {"captions": ["one", "两个孩子在海边。", "a", "b"]},
@@ -119,6 +126,13 @@ def sentences(count: int) -> list[str]:
 def test_a_split_that_cannot_be_is_refused(changed: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         split(**changed)
+
+
+@pytest.mark.parametrize("image", [-1, 3, 1.0, None, True])
+def test_what_is_no_image_has_no_captions(image: Any) -> None:
+    message = r"^CaptionedImages: split 'train': expected numbers of rows, 0\.\.2, got "
+    with pytest.raises(ValueError, match=message):
+        split().captions_of(image)
 
 
 def test_captions_have_their_images_labels() -> None:
@@ -318,6 +332,14 @@ def test_a_single_sample_left_over_joins_a_batch(
     loader = TrainingLoader(pairs(sentences(samples)), batch_size)
     assert sorted(len(batch.indices) for batch in loader.epoch(0)) == sizes
     assert len(loader) == len(sizes)
+
+
+@pytest.mark.parametrize("wrong", [-1, 1.5, None, "0"])
+def test_what_is_no_seed_or_epoch_is_refused(wrong: Any) -> None:
+    for what in ("seed", "epoch"):
+        message = f"^batches_by_length: {what} must be a whole number of at least 0, got "
+        with pytest.raises(ValueError, match=message):
+            batches_by_length([3, 4], batch_size=1, **{"seed": 0, "epoch": 0, what: wrong})
 
 
 def test_batch_size_must_be_positive() -> None:

@@ -95,7 +95,9 @@ def test_a_folder_that_cannot_be_written_to_has_its_place_in_the_users_cache(
     assert read == []
 
 
-@pytest.mark.parametrize("content", ["", "[1]", "{", '{"a.png": [1]}', '{"a.png": 3}', "\x00"])
+@pytest.mark.parametrize(
+    "content", ["[" * 100_000, "", "[1]", "{", '{"a.png": [1]}', '{"a.png": 3}', "\x00"]
+)
 def test_what_was_kept_and_is_damaged_is_made_anew(
     folder: Path, read: list[str], content: str
 ) -> None:

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from kit.data.text import (
     check_names,
-    check_sentences,
     check_several,
     check_unique_names,
+    checked_sentences,
     is_missing,
     why_no_sentence,
     words,
@@ -90,8 +90,8 @@ def test_words_of_words_are_the_same_words_in_one_unicode_form(caption: str) -> 
 def test_a_language_without_blanks_is_refused_and_taken_with_blanks(caption: str) -> None:
     message = r"^f: expected sentences as text, got 1 others: '.*' is written without blanks betw"
     with pytest.raises(ValueError, match=message):
-        check_sentences("f", ["a dog", caption])
-    check_sentences("f", [" ".join(caption)])
+        checked_sentences("f", ["a dog", caption])
+    checked_sentences("f", [" ".join(caption)])
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_other_sentences_are_taken(caption: str) -> None:
 def test_a_list_kept_as_text_is_no_sentence(kept: str) -> None:
     assert why_no_sentence(kept) == "a list kept as text"
     with pytest.raises(ValueError, match=r"^f: .*1 others: .*a list kept as text"):
-        check_sentences("f", [kept, "a dog"])
+        checked_sentences("f", [kept, "a dog"])
 
 
 @pytest.mark.parametrize(
@@ -142,13 +142,26 @@ def test_what_is_no_text_is_no_sentence(caption: object, kind: str) -> None:
 
 @pytest.mark.parametrize("names", ["ab", b"ab", ""])
 def test_one_text_is_no_list(names: Any) -> None:
-    for check in (check_sentences, lambda f, ids: check_names(f, ids=ids)):
+    for check in (checked_sentences, lambda f, ids: check_names(f, ids=ids)):
         with pytest.raises(
             ValueError, match=r"^f: expected several .* in a list, got one text: b?'"
         ):
             check("f", names)
     with pytest.raises(ValueError, match="got one text"):
         check_several("f", ids=names)
+
+
+@pytest.mark.parametrize("names", [None, 3, np.float64(2), np.array("ab"), object()])
+def test_what_is_no_list_is_refused(names: Any) -> None:
+    for check in (checked_sentences, lambda f, ids: check_names(f, ids=ids)):
+        with pytest.raises(ValueError, match=r"^f: expected several .* in a list, got "):
+            check("f", names)
+
+
+@pytest.mark.parametrize("caption", [None, 3, ["a dog"], b"a dog"])
+def test_words_are_of_text(caption: Any) -> None:
+    with pytest.raises(ValueError, match=r"^words: expected a sentence as text, got "):
+        words(caption)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
@@ -131,6 +132,24 @@ def test_a_frozen_source_is_rebuilt_from_what_is_kept(tmp_path: Path) -> None:
         ValueError, match=r"read_weights: backbone\.safetensors: expected .* No such"
     ):
         ImageSource(kept, None)
+
+
+def test_pictures_that_are_brought_along_are_seen_as_files_are(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    lying, clear = Image.new("RGB", (60, 40), "white"), Image.new("RGBA", (8, 8), (0, 0, 0, 0))
+    lying.paste("red", (0, 0, 30, 40))
+    lying.save(tmp_path / "lying.png", exif=exif)
+    clear.save(tmp_path / "clear.png")
+    with Image.open(tmp_path / "lying.png") as stored:
+        given = [tmp_path / "lying.png", stored, lying.rotate(-90, expand=True)]
+        given += [tmp_path / "clear.png", clear, Image.new("RGB", (8, 8), "white")]
+        seen = next(ImageSource(ImageInput(), None).of_pictures(given))
+    for upright, white in ((0, 3), (1, 4)):
+        assert torch.equal(seen[upright], seen[2])
+        assert torch.equal(seen[white], seen[5])
+    with pytest.raises(ValueError, match=r"^encode_images: picture 1: expected a picture, got "):
+        next(ImageSource(ImageInput(), None).of_pictures([clear, Image.new("La", (8, 8))]))
 
 
 def test_folded_batch_norm_stays_folded(tmp_path: Path) -> None:
