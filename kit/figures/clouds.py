@@ -106,8 +106,8 @@ def _check(
         )
     if len(set(labels)) != len(labels) or not 0 < reach < 1e30:
         raise ValueError(
-            f"{name}: expected labels that differ and a positive reach below 1e30, got {list(labels)} "
-            f"and {reach}"
+            f"{name}: expected labels that differ and a positive reach below 1e30, got "
+            f"{list(labels)} and {reach}"
         )
     if not all(np.isfinite(values).all() for values in (image, text)):
         raise ValueError(f"{name}: image_points and text_points must be finite")
