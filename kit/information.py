@@ -39,9 +39,11 @@ def direction(features: Tensor, *, dim: int = 1) -> Tensor:
     if not -features.ndim <= dim < features.ndim:
         axes = f"{features.ndim} axes"
         raise ValueError(f"direction: dim must be an axis of features, got {dim} and {axes}")
-    largest = torch.linalg.vector_norm(features.detach(), torch.inf, dim, keepdim=True)
-    scale = torch.exp2(-(largest.clamp(min=1).log2() * 0.75).floor())
-    lengths: Tensor = torch.linalg.vector_norm(features * scale, dim=dim, keepdim=True) / scale
+    lengths: Tensor = torch.linalg.vector_norm(features, dim=dim, keepdim=True)
+    if features.device.type != "cpu" or not lengths.isfinite().all():  # a GPU would be waited for
+        largest = torch.linalg.vector_norm(features.detach(), torch.inf, dim, keepdim=True)
+        scale = torch.exp2(-(largest.clamp(min=1).log2() * 0.75).floor())
+        lengths = torch.linalg.vector_norm(features * scale, dim=dim, keepdim=True) / scale
     return features / lengths.clamp(min=1e-12)
 
 
