@@ -253,7 +253,8 @@ def _list(value: Any, element: Kind | None) -> Any:
     """A list whose elements are all of a kind; a vector of numbers is one too."""
     if hasattr(value, "shape"):
         plain = not isinstance(value, np.ma.MaskedArray) and not getattr(value, "is_meta", False)
-        value = value.tolist() if plain and len(value.shape) == 1 else NOT_SO
+        rows = list(value) if len(value.shape) > 1 and plain else NOT_SO
+        value = value.tolist() if plain and len(value.shape) == 1 else rows
     if not _iterable(value) or not isinstance(value, Collection):
         return NOT_SO
     if element is None:
