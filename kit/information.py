@@ -86,8 +86,8 @@ def kl_divergence(log_p: Tensor, log_q: Tensor, *, eps: float = 0.0) -> Tensor:
         (...) divergences.
 
     Raises:
-        ValueError: log-probabilities that are no floats, empty, of unequal type, or of shapes that do not fit; an eps
-            that is negative or not finite.
+        ValueError: log-probabilities that are no floats, empty, of unequal type, or of shapes that
+            do not fit; an eps that is negative or not finite.
 
     >>> p = torch.tensor([0.5, 0.5]); q = torch.tensor([0.25, 0.75])
     >>> round(kl_divergence(p.log(), q.log()).item(), 4)  # (ln 2 + ln(2/3)) / 2
