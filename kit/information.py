@@ -86,8 +86,8 @@ def kl_divergence(log_p: Tensor, log_q: Tensor, *, eps: float = 0.0) -> Tensor:
         (...) divergences.
 
     Raises:
-        ValueError: log-probabilities that are no floats, empty, or of unequal shape or type; an eps
-            that is negative or not finite.
+        ValueError: log-probabilities that are no floats, empty, of unequal type, or of shapes that
+            do not fit; an eps that is negative or not finite.
 
     >>> p = torch.tensor([0.5, 0.5]); q = torch.tensor([0.25, 0.75])
     >>> round(kl_divergence(p.log(), q.log()).item(), 4)  # (ln 2 + ln(2/3)) / 2
@@ -102,11 +102,16 @@ def kl_divergence(log_p: Tensor, log_q: Tensor, *, eps: float = 0.0) -> Tensor:
 
 
 def _check_floats(name: str, **tensors: Tensor) -> None:
-    """Refuse what is not non-empty and of a float type, or not all alike."""
+    """Refuse what is not non-empty and of a float type, or does not fit together."""
     for which, values in tensors.items():
         if not values.is_floating_point() or values.ndim == 0 or values.numel() == 0:
             came = f"{tuple(values.shape)} of {values.dtype}"
             raise ValueError(f"{name}: {which} must be floats, not empty, got {came}")
-    if len({(values.shape, values.dtype, values.device) for values in tensors.values()}) > 1:
+    alike = len({(v.shape[-1], v.dtype, v.device) for v in tensors.values()}) == 1
+    try:
+        torch.broadcast_shapes(*(values.shape for values in tensors.values()))
+    except RuntimeError:
+        alike = False
+    if not alike:
         each = " and ".join(f"{k} {tuple(v.shape)} of {v.dtype}" for k, v in tensors.items())
-        raise ValueError(f"{name}: {each} must have the same shape and type")
+        raise ValueError(f"{name}: {each} must have the same classes and type, and shapes that fit")

@@ -105,7 +105,8 @@ def test_what_is_no_table_of_floats_is_named(wrong: Tensor) -> None:
 
 
 def test_divergence_of_unequal_shapes_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"^kl_divergence: log_p \(2, 3\) .* and log_q \(3,\) "):
-        kl_divergence(torch.zeros(2, 3), torch.zeros(3))
+    with pytest.raises(ValueError, match=r"^kl_divergence: log_p \(2, 3\) .* and log_q \(4,\) "):
+        kl_divergence(torch.zeros(2, 3), torch.zeros(4))
+    assert kl_divergence(torch.zeros(2, 3), torch.zeros(5, 2, 3)).shape == (5, 2)
     with pytest.raises(ValueError, match=r"^kl_divergence: eps must be a number of at least 0"):
         kl_divergence(torch.zeros(2, 3), torch.zeros(2, 3), eps=-1e-8)
