@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from kit.arguments import checked
 from kit.checks import check_choice
 from kit.data.clip_batches import evaluation_batches
 from kit.data.clips import Clips
@@ -53,6 +54,7 @@ class Classifier:
     method: Models[Any]
     blueprint: ClassifierBlueprint
 
+    @checked
     def answers(self, clips: Clips, models: Sequence[str] | None = None) -> dict[str, SplitAnswers]:
         """Features and logits of clips, by model; the student needs the target modalities alone.
 
@@ -109,6 +111,7 @@ class Classifier:
             for label in answer.probabilities(len(clips)).argmax(1).tolist()
         ]
 
+    @checked
     def scores(self, clips: Clips) -> dict[str, float]:
         """Top-1 and mean of class recalls (UA) of each model, percent; of both, how they differ."""
         return scores_of(self.answers(clips), clips.labels)

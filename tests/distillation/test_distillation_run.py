@@ -1077,7 +1077,7 @@ def test_a_foreign_blueprint_builds_nothing_that_its_tensors_do_not_have(
         ({"out": None}, "out must be a Path or a string"),
         ({"target": None}, "target must be a mapping"),
         ({"target": ["seen"]}, "target must be a mapping"),
-        ({"auxiliary": {"heard": "identity"}}, "modality 'heard' must be a ClipInput"),
+        ({"auxiliary": {"heard": "identity"}}, "auxiliary must be a mapping to a ClipInput"),
         *(({"seed": wrong}, "seed must be a whole number") for wrong in (1.0, "1", True, -1)),
         *(({"workers": wrong}, "workers must be a whole number") for wrong in ("2", -1)),
         *(({"device": wrong}, "device must be ") for wrong in (None, "gpu", "meta")),
@@ -1114,3 +1114,19 @@ def test_few_clips_without_every_class_are_tested(
     assert 0 <= read(folder / "result.json")["test"]["student top-1"] <= 100
     assert read_map(folder).student.shape == (2, kept, 8)
     assert read_test(folder).labels.tolist() == list(test.labels)
+
+
+@pytest.mark.parametrize("wrong", [None, 5, "clips", [1, 2], np.zeros((2, 6))])
+def test_what_is_no_clips_is_named(wrong: Any, folder: Path) -> None:
+    classifier = kit.runs.load(folder)
+    for function in (classifier.answers, classifier.scores):
+        with pytest.raises(ValueError, match=r"(answers|scores): clips must be a Clips, got "):
+            function(wrong)
+    with pytest.raises(ValueError, match=r"^predict: expected Clips or arrays"):
+        classifier.predict(wrong)
+
+
+@pytest.mark.parametrize("wrong", ["student", [None], 5])
+def test_models_are_a_list_of_names(wrong: Any, folder: Path, corpus: ClipCorpus) -> None:
+    with pytest.raises(ValueError, match=r"answers: models must be a list of strings"):
+        kit.runs.load(folder).answers(corpus.test, wrong)
