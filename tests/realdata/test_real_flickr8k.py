@@ -36,6 +36,8 @@ def test_counts_are_the_published_ones(corpus: Corpus) -> None:
     }
     assert corpus.notes == (
         "91 images (455 captions) are in no split and are not used",
+        "one picture under several names, each an image: 3050606344_af711c726c.jpg, "
+        "2851198725_37b6027625.jpg",
         "train: expected 6000 images and 30000 captions, found 6000 and 30000",
         "validation: expected 1000 images and 5000 captions, found 1000 and 5000",
         "test: expected 1000 images and 5000 captions, found 1000 and 5000",
