@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from amid_cases import changed
+from damage import DAMAGE, damage_file
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -968,17 +969,6 @@ def test_student_and_teacher_recognise_unseen_clips(row: str, tmp_path: Path) ->
 
 # ---- folders that were damaged, and folders that somebody made up
 
-DAMAGE: dict[str, Callable[[bytes], bytes | None]] = {
-    "flipped": lambda content: (
-        content[: len(content) // 2]
-        + bytes([content[len(content) // 2] ^ 4])
-        + content[len(content) // 2 + 1 :]
-    ),
-    "truncated": lambda content: content[: len(content) // 2],
-    "longer": lambda content: content + b"\0" * 64,
-    "empty": lambda content: b"",
-    "deleted": lambda content: None,
-}
 FILES = """networks.safetensors best.safetensors blueprint.json corpus.json config.json
     history.jsonl map/epoch_000.safetensors map/clips.json result.json test.safetensors
     extractors/told.safetensors done""".split()  # noqa: SIM905
@@ -991,10 +981,7 @@ def test_a_damaged_file_is_named_by_whoever_reads_it(
 ) -> None:
     damaged = tmp_path / "run"
     shutil.copytree(folder, damaged)
-    content = DAMAGE[damage]((damaged / name).read_bytes())
-    (damaged / name).unlink()
-    if content is not None:
-        (damaged / name).write_bytes(content)
+    damage_file(damaged / name, damage)
     if (name, damage) == ("done", "deleted"):  # goes on from its checkpoint, and is tested again
         assert exhausted(corpus, TINY, damaged) == damaged
         kit.runs.load(damaged)
@@ -1019,10 +1006,7 @@ def test_nobody_learns_from_a_damaged_teacher(
 ) -> None:
     damaged = tmp_path / "teacher"
     shutil.copytree(teacher, damaged)
-    content = DAMAGE[damage]((damaged / name).read_bytes())
-    (damaged / name).unlink()
-    if content is not None:
-        (damaged / name).write_bytes(content)
+    damage_file(damaged / name, damage)
     config = replace(TINY, teacher="frozen", auxiliary_information_weight=0.0)
     how: dict[str, Any] = {"auxiliary": {}, "teacher_run": damaged}
     with pytest.raises(ValueError, match=rf"{name} is (damaged|missing)|{name}:|no {name}"):

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from damage import DAMAGE, damage_file
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
@@ -498,17 +499,6 @@ def frozen(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     return {name: place / name for name in ("finished", "stopped")}
 
 
-DAMAGE: dict[str, Callable[[bytes], bytes | None]] = {
-    "flipped": lambda content: (
-        content[: len(content) // 2]
-        + bytes([content[len(content) // 2] ^ 4])
-        + content[len(content) // 2 + 1 :]
-    ),
-    "truncated": lambda content: content[: len(content) // 2],
-    "longer": lambda content: content + b"\0" * 64,
-    "empty": lambda content: b"",
-    "deleted": lambda content: None,
-}
 FILES = """best.safetensors backbone.safetensors blueprint.json corpus.json weights.json labels.json
     transform.json config.json history.jsonl map/epoch_000.safetensors map/pairs.json
     result.json done checkpoint.pt""".split()  # noqa: SIM905
@@ -530,10 +520,7 @@ def test_a_damaged_file_is_named_by_whoever_reads_it(
     }
     if not path.exists() or (state, name, damage) in goes_unread:
         return
-    content = DAMAGE[damage](path.read_bytes())
-    path.unlink()
-    if content is not None:
-        path.write_bytes(content)
+    damage_file(path, damage)
     readers: list[Callable[[], object]] = [
         lambda: kit.runs.load(folder),
         lambda: restore(folder, ITMeetsALConfig),
@@ -552,7 +539,7 @@ def test_a_damaged_run_is_not_trained_on(
 ) -> None:
     folder = killed(tmp_path / "run", corpus)
     path = folder / name
-    path.write_bytes(DAMAGE[damage](path.read_bytes()) or b"")
+    damage_file(path, damage)
     with pytest.raises(ValueError, match=rf"^resume: .*{name} is damaged.*put a copy back"):
         list(train(corpus, TINY, folder))
 
